@@ -1,0 +1,1 @@
+"""Gradient scale laws of the learnable cosine transform."""
