@@ -1,0 +1,61 @@
+"""Initial frequencies and amplitudes, each a pure function of (seed, n, m, init name, index)."""
+
+from functools import partial
+from zlib import crc32
+
+import numpy as np
+
+from lct_lab.checks import require_amplitudes, require_choice, require_size
+
+UNIT_AMPLITUDES = (1.0, 2**0.5, 1.0, 2**0.5)  # with these and M = N the orthogonal init reconstructs exactly
+
+
+def shuffled(m, rng):
+    """w_k ~ U(0, π), independent, in the order they were drawn."""
+    return rng.random(m) * np.pi
+
+
+def random(m, rng):
+    """w_k: m independent draws from U(0, π), sorted: the order statistics (the original notebook's start)."""
+    return np.sort(shuffled(m, rng))
+
+
+def orthogonal(m, rng=None):
+    """w_k = (2k + 1) π / 2m: with m = n the frequencies of the DCT."""
+    return (2 * np.arange(m) + 1) * np.pi / (2 * m)
+
+
+def jittered(m, rng, jitter=0.25):
+    """w_k = (2k + 1) π / 2m + u_k π / m with u_k ~ U(-jitter, jitter): near the DCT, in units of the spacing."""
+    return orthogonal(m) + rng.uniform(-jitter, jitter, m) * np.pi / m
+
+
+INITS = {"random": random, "shuffled": shuffled, "orthogonal": orthogonal, "jittered": jittered}
+
+
+def generator(seed, n, m, init, index, stream):
+    """The numpy Generator of one stream ("init" or "signal") of one init: the same whatever ran before it."""
+    key = (n, m, crc32(init.encode()), index, crc32(stream.encode()))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, jitter=None):
+    """Amplitudes and frequencies of init number `index`: ((a1, a2, a3, a4), w1, w2), w2 None when tied.
+
+    Amplitudes default to U(½, 3/2) for random and shuffled, to (1, √2, 1, √2) for orthogonal and jittered; a 4-tuple
+    fixes them. Frequencies are float64 arrays of shape (m,), radians per sample. `jitter` is for jittered alone, in
+    units of the spacing π/m. Raises ValueError or TypeError naming the argument that is out of range.
+    """
+    require_choice("init", init, INITS)
+    n, m = require_size("n", n), require_size("m", m)
+    seed, index = require_size("seed", seed, 0), require_size("index", index, 0)
+    amplitudes = require_amplitudes(amplitudes)
+    if jitter is not None and init != "jittered":
+        raise ValueError(f"jitter is for init='jittered' alone, got jitter={jitter!r} with init={init!r}")
+    rng = generator(seed, n, m, init, index, "init")
+    frequencies = INITS[init] if jitter is None else partial(jittered, jitter=jitter)
+    if amplitudes is None:
+        scattered = init in ("random", "shuffled")
+        amplitudes = tuple((rng.random(4) + 0.5).tolist()) if scattered else UNIT_AMPLITUDES
+    w1 = frequencies(m, rng)
+    return amplitudes, w1, None if tied else frequencies(m, rng)

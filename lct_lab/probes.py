@@ -1,0 +1,147 @@
+"""Gradients over many random inits, as tidy rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lct_lab import init as inits
+from lct_lab import signals, transform
+from lct_lab.checks import require_amplitudes, require_choice, require_real_tensor, require_size
+
+GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
+
+
+class Gradients(NamedTuple):
+    """The loss and its gradient in each group; w2 is None when tied."""
+
+    loss: torch.Tensor
+    a1: torch.Tensor
+    a2: torch.Tensor
+    a3: torch.Tensor
+    a4: torch.Tensor
+    w1: torch.Tensor
+    w2: torch.Tensor | None
+
+
+def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
+    """The loss L = Σ (y - x)² and its gradient in all six groups, by hand, without an autograd graph.
+
+    With e = 2(y - x), C_k = Σ_{n≥1} cos(w_k n) x_n, T_k = Σ n sin(w_k n) x_n, Y_n = Σ_k cos(w̃_k n) X_k / √M and
+    g_k = ∂L/∂X_k = (a3 e_0 + a4 Σ_{n≥1} cos(w̃_k n) e_n) / √M, S_k = Σ n sin(w̃_k n) e_n:
+
+    ∂L/∂a1 = x_0 Σ g_k / √N    ∂L/∂a2 = Σ g_k C_k / √N    ∂L/∂w_k = -a2 g_k T_k / √N
+    ∂L/∂a3 = e_0 Σ X_k / √M    ∂L/∂a4 = Σ e_n Y_n         ∂L/∂w̃_k = -a4 X_k S_k / √M
+
+    Parameters
+    ----------
+    x : tensor (N,) or (B, N); with B signals the loss and gradients are those of the mean loss.
+    a1, a2, a3, a4 : numbers or one-element tensors. w1, w2 : tensors (M,); w2 None ties both sides to w1, whose
+    gradient is then the sum of the two.
+
+    Returns `Gradients` of detached tensors. Raises TypeError or ValueError naming the argument.
+    """
+    require_choice("engine", engine, transform.ENGINES)
+    require_real_tensor("x", x)
+    if x.ndim > 2 or not len(x):
+        raise ValueError(f"x must have shape (n,) or (batch, n) with a batch of at least 1, got {tuple(x.shape)}")
+    tied, w2 = w2 is None, w1 if w2 is None else w2
+    for name, w in (("w1", w1), ("w2", w2)):
+        require_real_tensor(name, w, like=("x", x), dims=1)
+    if len(w1) != len(w2):
+        raise ValueError(f"w2 must have as many frequencies as w1, {len(w1)}, got {len(w2)}")
+    for name, a in zip(GROUPS, (a1, a2, a3, a4), strict=False):
+        transform.require_scalar(name, a, like=("x", x))
+    if transform.resolve_engine(engine, x, w1) == "nufft":
+        from lct_lab import nufft
+
+        return Gradients(*nufft.gradients(x, a1, a2, a3, a4, w1, None if tied else w2))
+    with torch.no_grad():
+        x, batch = torch.atleast_2d(x), len(torch.atleast_2d(x))
+        n, m = x.shape[1], len(w1)
+        C, T = transform.cosine_sine_sums(x, w1)
+        X = (a1 * x[:, :1] + a2 * C) / n**0.5
+        Y = transform.synthesize(X, n, 1.0, 1.0, w2, engine="dense")
+        scale = torch.as_tensor(a4, dtype=x.dtype, device=x.device).reshape(1).expand(n).clone()
+        scale[0] = torch.as_tensor(a3, dtype=x.dtype, device=x.device)
+        residual = Y * scale - x
+        e = 2 * residual
+        G, S = transform.cosine_sine_sums(e, w2)
+        g = (a3 * e[:, :1] + a4 * G) / m**0.5
+        by_w1 = -(a2 / n**0.5) * (g * T).sum(0) / batch
+        by_w2 = -(a4 / m**0.5) * (X * S).sum(0) / batch
+        return Gradients(
+            loss=residual.square().sum() / batch,
+            a1=(x[:, 0] * g.sum(1)).sum() / n**0.5 / batch,
+            a2=(g * C).sum() / n**0.5 / batch,
+            a3=(e[:, 0] * Y[:, 0]).sum() / batch,
+            a4=(e[:, 1:] * Y[:, 1:]).sum() / batch,
+            w1=by_w1 + by_w2 if tied else by_w1,
+            w2=None if tied else by_w2,
+        )
+
+
+def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal="uniform", batch=1, seed=0,
+          engine="auto", dtype=torch.float64, device="cpu"):  # fmt: skip
+    """Measure every group's gradient over many random inits: a DataFrame with one row per init and group.
+
+    Parameters
+    ----------
+    n, m : samples and frequencies. init, tied, amplitudes : as in `init.draw`. inits : how many, at least 1.
+    signal, batch : as in `signals.draw`; the gradient is that of the mean loss of `batch` signals, drawn anew for
+    each init unless `signal` is one array.
+    seed : row i depends on (seed, n, m, init, i) alone, so the result is the same in any order and chunking.
+
+    Columns: init, group, mean (of a scalar group the signed value), rms, mean_abs, median_abs, max_abs over the
+    group's entries, and the loss. `attrs` holds the arguments. Raises TypeError or ValueError naming the argument.
+    """
+    import pandas as pd
+
+    inits = require_size("inits", inits)
+    settings = dict(init=init, tied=tied, amplitudes=amplitudes, signal=signal, batch=batch, seed=seed, engine=engine,
+                    dtype=dtype, device=device)  # fmt: skip
+    table = pd.DataFrame(probe_rows(n, m, 0, inits, **settings))
+    described = signal if isinstance(signal, str) else f"array {np.shape(signal)}"
+    table.attrs = {
+        "n": n,
+        "m": m,
+        "inits": inits,
+        **settings,
+        "signal": described,
+        "dtype": str(dtype),
+        "device": str(device),
+    }
+    return table
+
+
+def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, seed, engine, dtype, device):
+    """The rows of inits first … first + count - 1, as flat dicts."""
+    n, m = require_size("n", n), require_size("m", m)
+    require_choice("init", init, inits.INITS)
+    require_choice("engine", engine, transform.ENGINES)
+    amplitudes, signal = require_amplitudes(amplitudes), signals.check(signal, n, batch)
+    if dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
+    rows = []
+    for index in range(first, first + count):
+        drawn, w1, w2 = inits.draw(n, m, init=init, tied=tied, amplitudes=amplitudes, seed=seed, index=index)
+        x = signals.draw(signal, n, inits.generator(seed, n, m, init, index, "signal"), index=index, batch=batch)
+        x, w1, w2 = (v if v is None else torch.as_tensor(v, dtype=dtype, device=device) for v in (x, w1, w2))
+        rows += _rows(index, gradients(x, *drawn, w1, w2, engine=engine))
+    return rows
+
+
+def _rows(index, measured):
+    rows, loss = [], measured.loss.item()
+    for group in GROUPS:
+        gradient = getattr(measured, group)
+        if gradient is None:
+            continue
+        gradient = gradient.reshape(-1)
+        size = gradient.abs()
+        rows.append({
+            "init": index, "group": group, "mean": gradient.mean().item(), "rms": size.square().mean().sqrt().item(),
+            "mean_abs": size.mean().item(), "median_abs": np.median(size.cpu().numpy()).item(),
+            "max_abs": size.max().item(), "loss": loss,
+        })  # fmt: skip
+    return rows
