@@ -1,0 +1,134 @@
+"""The look of every figure, the pictures that recur, and how they are saved. A table comes in, an Axes goes out."""
+
+from lct_lab.tables import output
+
+# Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker everywhere.
+INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
+LOOK = {group: {"color": c, "marker": m} for group, c, m in zip(GROUPS, COLOURS, MARKERS, strict=True)}
+SYMBOLS = {"a1": "$a_1$", "a2": "$a_2$", "a3": "$a_3$", "a4": "$a_4$", "w1": r"$w$", "w2": r"$\tilde w$"}
+
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": PAPER,
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "font.size": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lct_lab",
+    "mathtext.fontset": "dejavusans",
+}
+
+
+def figure(rows=1, columns=1, *, width=9.0, height=3.6, **options):
+    """A figure and its axes in the lab's style: (Figure, Axes or array of Axes), as plt.subplots returns them."""
+    import matplotlib.pyplot as plt
+    from cycler import cycler
+
+    with plt.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}):
+        return plt.subplots(rows, columns, figsize=(width, height), **options)
+
+
+def save_figure(figure, name, alt):
+    """Write figures/NAME.svg and .png, the same bytes for the same picture, and show it with its alternative text.
+
+    Returns an object that a notebook displays as the PNG with `alt`, a sentence for readers who cannot see it.
+    """
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(STYLE):
+        for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
+            path = output("figures", name + suffix)
+            part = path.with_name(path.name + ".part")
+            figure.savefig(part, format=suffix[1:], metadata=metadata)
+            part.replace(path)
+    plt.close(figure)
+    return Picture(path.read_bytes(), alt)
+
+
+class Picture:
+    """A PNG with its alternative text, which notebooks show and exported pages keep."""
+
+    def __init__(self, png, alt):
+        self.png, self.alt = png, alt
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        import base64
+
+        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt}}
+
+
+def _axes(ax, **options):
+    return figure(**options)[1] if ax is None else ax
+
+
+def matrix(values, *, ax=None, title=None, limit=None):
+    """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero."""
+    ax = _axes(ax, width=4.5)
+    limit = abs(values).max() if limit is None else limit
+    image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto")
+    ax.grid(False)
+    ax.figure.colorbar(image, ax=ax, shrink=0.9)
+    ax.set_title(title)
+    return ax
+
+
+def strips(table, *, value="mean_abs", by="group", ax=None):
+    """One dot per init and group on a log axis, with the median as a bar: the spread of a gradient over inits."""
+    import numpy as np
+
+    ax = _axes(ax)
+    rng = np.random.default_rng(0)
+    names = list(dict.fromkeys(table[by]))
+    for place, name in enumerate(names):
+        values = table.loc[table[by] == name, value].to_numpy()
+        colour = LOOK.get(name, {"color": COLOURS[place % len(COLOURS)]})["color"]
+        ax.plot(place + rng.uniform(-0.28, 0.28, len(values)), values, ".", color=colour, alpha=0.35, ms=4, mew=0)
+        ax.plot([place - 0.36, place + 0.36], [np.median(values)] * 2, color=INK, lw=2)
+    ax.set_yscale("log")
+    ax.set_xticks(range(len(names)), [SYMBOLS.get(name, name) for name in names])
+    ax.grid(False, axis="x")
+    return ax
+
+
+def scales(table, *, x, measured, predicted=None, by="group", ax=None):
+    """Measured against predicted scale on log axes: the prediction a wide band underneath, the measurement markers.
+
+    `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`.
+    """
+    ax = _axes(ax)
+    for place, (name, rows) in enumerate(table.groupby(by, sort=False)):
+        look = LOOK.get(name, {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]})
+        if predicted is not None:
+            ax.plot(rows[x], rows[predicted], color=look["color"], lw=7, alpha=0.28, solid_capstyle="round")
+        ax.plot(rows[x], rows[measured], ls="none", label=SYMBOLS.get(name, name), **look)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    return ax
+
+
+def slope(ax, power, anchor, label=None, span=None):
+    """A dashed reference line y = y0 (x/x0)^power through `anchor` = (x0, y0) across `span`, with its label."""
+    import numpy as np
+
+    ends = np.array(ax.get_xlim() if span is None else span, dtype=float)
+    ax.plot(ends, anchor[1] * (ends / anchor[0]) ** power, "--", color=GREY, lw=1.1, label=label, scalex=False)
+    return ax

@@ -1,0 +1,95 @@
+"""Summaries of measurements, and tables on disk with their provenance."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from lct_lab.checks import require_choice
+
+PACKAGES = ("lct_lab", "torch", "numpy", "pandas", "finufft")
+
+
+def root():
+    """The project's top folder: the nearest one at or above the working directory, else above this file."""
+    for folder in (Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parent.parent):
+        if (folder / "lct_lab").is_dir() and (folder / "notebooks").is_dir():
+            return folder
+    return Path.cwd()
+
+
+def output(kind, name):
+    """The path of a run's output, its folder made: `kind` is "data" or "figures".
+
+    LCT_LAB_OUT names the folder of a run and LCT_LAB_PREFIX what goes after the notebook's number in file names
+    ("full-"). Without them, as in an interactive session, everything goes to build/interactive/.
+    """
+    require_choice("kind", kind, ("data", "figures"))
+    folder = Path(os.environ.get("LCT_LAB_OUT") or root() / "build" / "interactive") / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    number, _, rest = name.partition("-")
+    return folder / f"{number}-{os.environ.get('LCT_LAB_PREFIX', '')}{rest}" if rest else folder / name
+
+
+def provenance():
+    """Versions of what determines a number: python, torch, numpy, pandas, finufft and lct_lab."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def write(table, name):
+    """Save a summary as data/NAME.csv, nine significant digits, whole or not at all; returns `table` to display it."""
+    path = output("data", f"{name}.csv")
+    part = path.with_suffix(".csv.part")
+    table.to_csv(part, index=table.index.name is not None, float_format="%.9g", lineterminator="\n")
+    part.replace(path)
+    return table
+
+
+def write_raw(table, path):
+    """Save raw rows as parquet: exact, with `table.attrs` and the versions inside; whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    saved = table.copy()
+    saved.attrs = {**table.attrs, "versions": provenance()}
+    part = path.with_name(path.name + ".part")
+    saved.to_parquet(part)
+    part.replace(path)
+
+
+def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
+    """Median and mean over inits of each column, and the rms over inits of rms: one row per `by`, in order seen."""
+    grouped = table.groupby(list(by), sort=False, observed=True)
+    summary = {}
+    for column in columns:
+        summary[f"{column}_median"] = grouped[column].median()
+        summary[f"{column}_mean"] = grouped[column].mean()
+    summary["scale"] = grouped["rms"].agg(lambda values: np.sqrt(np.mean(np.square(values))))
+    summary["inits"] = grouped["init"].nunique()
+    import pandas as pd
+
+    return pd.DataFrame(summary).reset_index()
+
+
+def ratios(table, to="a2", column="median_abs"):
+    """|gradient| of each group over that of group `to` in the same init: one row per init, one column per group."""
+    wide = table.pivot(index="init", columns="group", values=column)
+    if to not in wide:
+        raise ValueError(f"to must be one of the groups {', '.join(wide)}, got {to!r}")
+    return wide.div(wide[to], axis=0)
+
+
+def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
+    """Percentile bootstrap interval of `statistic` over the entries of `values`: (low, high)."""
+    values = np.asarray(values, dtype=float)
+    rng = np.random.default_rng(seed)
+    resampled = statistic(values[rng.integers(len(values), size=(draws, len(values)))], axis=-1)
+    return tuple(np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
