@@ -37,13 +37,19 @@ STYLE = {
 }
 
 
-def figure(rows=1, columns=1, *, width=9.0, height=3.6, **options):
-    """A figure and its axes in the lab's style: (Figure, Axes or array of Axes), as plt.subplots returns them."""
+def use_style():
+    """Give this session's figures the lab's look: notebooks call it once, importing changes nothing."""
     import matplotlib.pyplot as plt
     from cycler import cycler
 
-    with plt.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}):
-        return plt.subplots(rows, columns, figsize=(width, height), **options)
+    plt.rcParams.update({**STYLE, "axes.prop_cycle": cycler(color=COLOURS)})
+
+
+def figure(rows=1, columns=1, *, width=9.0, height=3.6, **options):
+    """A figure and its axes: (Figure, Axes or array of Axes), as plt.subplots returns them; sizes in inches."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
 def save_figure(figure, name, alt):
@@ -53,7 +59,7 @@ def save_figure(figure, name, alt):
     """
     import matplotlib.pyplot as plt
 
-    with plt.rc_context(STYLE):
+    with plt.rc_context({"svg.hashsalt": STYLE["svg.hashsalt"], "svg.fonttype": STYLE["svg.fonttype"]}):
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
             path = output("figures", name + suffix)
             part = path.with_name(path.name + ".part")
