@@ -116,7 +116,7 @@ def sorted_profile(v, gamma):
     v, U = np.asarray(v, dtype=float), math.pi * gamma
     A = 1 + v**2
     logs = v / 2 * np.log1p(-4 * U * v / ((U + v) ** 2 + (U * v) ** 2))
-    turns = np.arctan((A * U - v) / v**2) - np.arctan((A * U + v) / v**2) + 2 * np.arctan(1 / v)
+    turns = np.arctan((A * U - v) / v**2) + np.arctan((A * U + v) / v**2)
     return (logs + turns) / (A * U)
 
 
@@ -137,7 +137,7 @@ def pairing(n, m):
     from scipy.special import dawsn
 
     root = math.pi * np.arange(1, min(n, int(40 * math.sqrt(m)) + 2)) / math.sqrt(m)
-    far = sum(2 / (math.pi * j) ** 2 * m for j in ()) + 2 * m / math.pi**2 * max(0.0, 1 / len(root) - 1 / n)
+    far = 2 * m / math.pi**2 * max(0.0, 1 / (len(root) + 0.5) - 1 / (n - 0.5))
     return float(np.sum(2 / root * dawsn(root / 2))) + far
 
 
@@ -145,3 +145,249 @@ def pairing(n, m):
 def _gauss(count):
     t, weight = np.polynomial.legendre.leggauss(count)
     return (t + 1) / 2, weight / 2
+
+
+class Input(NamedTuple):
+    """What the laws need of a signal: σ² = E x², E x⁴, the same of x_0, and the colour ∫S² / (∫S)² of its spectrum S."""
+
+    s2: float
+    x4: float
+    first2: float
+    first4: float
+    colour: float
+
+
+def describe(signal):
+    """The moments of "uniform" (σ² = 1/3), "normal", or a table (windows, n) of a stationary signal, as an `Input`."""
+    if isinstance(signal, str):
+        if signal not in ("uniform", "normal"):
+            raise ValueError(f"signal must be uniform, normal or a table of windows (windows, n), got {signal!r}")
+        s2, x4 = (1 / 3, 1 / 5) if signal == "uniform" else (1.0, 3.0)
+        return Input(s2, x4, s2, x4, 1.0)
+    x = np.asarray(signal, dtype=float)
+    if x.ndim != 2 or not np.isfinite(x).all() or not x.any():
+        raise ValueError(f"signal must be a finite table of windows (windows, n), not all zero, got shape {x.shape}")
+    power = np.mean(np.abs(np.fft.fft(x, 2 * x.shape[1])) ** 2, axis=0)
+    return Input(np.mean(x**2), np.mean(x**4), np.mean(x[:, 0] ** 2), np.mean(x[:, 0] ** 4),
+                 np.mean(power**2) / np.mean(power) ** 2)  # fmt: skip
+
+
+def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform", batch=1):
+    """Mean, rms and median of every gradient over random inits, and the mean loss, without drawing one.
+
+    DataFrame indexed by group, columns mean (signed), rms, median_abs (median over inits of the median over a group's
+    entries) and law (one line); `attrs["loss"]` is E ‖y - x‖². Arguments as in `probe`; `signal` is "uniform",
+    "normal" or a table of windows (windows, n). With `batch` B signals E g² = floor + (E g² - floor)/B.
+    `amplitudes=None`: each mean and mean square is a polynomial in amplitudes from U(½, 3/2), averaged exactly.
+
+    Covered: n, m >= 32; for sorted starts 1/16 <= n/m <= 16; for orthogonal and jittered n <= m, and of the latter
+    the loss and a1 ... a4 (frequencies NaN). Raises ValueError, with what is covered, for anything else.
+    """
+    import pandas as pd
+
+    _require_covered(n, m, init, tied, batch)
+    s = describe(signal)
+    if np.ndim(signal) == 2 and np.shape(signal)[1] != n:
+        raise ValueError(f"signal must have windows of n = {n} samples, got {np.shape(signal)[1]}")
+    a, weight = _amplitudes(init, amplitudes)
+    coupling = {"random": "sorted", "shuffled": "shuffled"}.get(init, "grid")
+    coupling = "tied" if tied and coupling != "grid" else coupling
+    spread = _jitter(n, m, tied) if init == "jittered" else None
+    loss, given = _given(n, m, coupling, tied, a, s, spread)
+    rows = {}
+    for group, (mean, square, floor) in given.items():
+        square = floor + (square - floor) / batch
+        typical = _median(group, coupling, n, m, s, batch, init, amplitudes, spread)
+        law = LAWS.get(f"{group} {coupling}")
+        rows[group] = {"mean": np.sum(weight * mean), "rms": np.sqrt(np.sum(weight * square)), "median_abs": typical,
+                       "law": law.python if law else _TEXT.get(group, "zero at a1 a3 = 1, a2 a4 = 2, n = m")}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index.name = "group"
+    table.attrs["loss"] = float(np.sum(weight * loss))
+    return table
+
+
+_TEXT = {"a1": "2*s2*(a3*p/sqrt(g) + a1*a4**2*(n-1)/(2*n))", "a3": "2*s2*p*q + 2*a3*z"}
+
+
+def _require_covered(n, m, init, tied, batch):
+    for name, value, least in (("n", n, LEAST), ("m", m, LEAST), ("batch", batch, 1)):
+        if isinstance(value, bool) or value != int(value) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, the range the laws cover, got {value!r}")
+    if init not in STARTS:
+        raise ValueError(f"init must be one of {', '.join(STARTS)}, the starts the laws cover, got {init!r}")
+    if init == "random" and not tied and not 1 / WIDEST <= n / m <= WIDEST:
+        raise ValueError(f"n/m must be between 1/{WIDEST} and {WIDEST}, the range the sorted laws cover, got {n / m:.4g}")
+    if init in ("orthogonal", "jittered") and n > m:
+        raise ValueError(f"n must be at most m, the range the {init} laws cover, got n = {n}, m = {m}")
+
+
+def _amplitudes(init, amplitudes):
+    """Amplitudes as four arrays, and weights: five Gauss-Legendre nodes each average a polynomial of degree 9 exactly."""
+    if amplitudes is None and init in ("orthogonal", "jittered"):
+        amplitudes = UNIT_AMPLITUDES
+    if amplitudes is not None:
+        a = np.asarray(amplitudes, dtype=float)
+        if a.shape != (4,) or not (np.isfinite(a) & (a != 0)).all():
+            raise ValueError(f"amplitudes must be None or four finite numbers other than 0, got {amplitudes!r}")
+        return a[:, None], np.ones(1)
+    t, weight = _gauss(5)
+    nodes = np.stack(np.meshgrid(*[t + 0.5] * 4, indexing="ij")).reshape(4, -1)
+    return nodes, np.prod(np.stack(np.meshgrid(*[weight] * 4, indexing="ij")).reshape(4, -1), axis=0)
+
+
+def _jitter(n, m, tied):
+    """Of frequencies moved by U(-¼, ¼) π/m: r_j = E cos(j δ), and the sums that the mean loss is made of.
+
+    Returns (Σ r_j², Σ (1 - r_j²), the spread Σ Var B_ij) with B_ij = (2/√m) Σ_k cos(w_k i) cos(w̃_k j), 1 <= i, j < n.
+    """
+    r = np.sinc(np.arange(2 * n - 1) / (4 * m)) ** 2
+    inner = r[1:n]
+    if not tied:
+        return inner.sum(), np.sum(1 - inner), (n - 1) ** 2 - inner.sum() ** 2 + np.sum(1 + r[2::2] - 2 * inner**2) / 2
+    lag = np.arange(2 * n - 1)
+    sums = np.where(lag <= n, lag - 1, 2 * n - 1 - lag)[2:]  # how many (i, j) have i + j = lag
+    differences = 2 * (n - 1 - lag[1 : n - 1])
+    spread = (np.sum(differences * (1 - r[1 : n - 1])) + np.sum(sums * (1 - r[2:]))) / 2
+    return float(n - 1), np.sum(1 - inner), spread
+
+
+def _given(n, m, coupling, tied, a, s, spread):
+    """The mean loss and {group: (mean, mean square, floor)} of amplitudes given as arrays; batch 1."""
+    a1, a2, a3, a4 = a
+    g, P = n / m, n - 1
+    q = a1 / math.sqrt(g)
+    p = a3 * q - 1
+    b, alpha = (a2 * a4 / 2) ** 2, a2 * a4 / 2 / math.sqrt(g)
+    z, beta, rest = _scalars(n, m, coupling, tied, a, s, spread)
+    slope = a3 * p / math.sqrt(g) + a1 * a4**2 * P / (2 * n) * (1 if coupling != "grid" else 0)
+    edge = (a1 * a4) ** 2 * s.first2 * P / (2 * n)  # Σ_n E y_n² that comes from x_0
+    if coupling == "grid":
+        kept, moved, scatter = spread or (float(P), 0.0, 0.0)
+        edge = edge * moved / P
+        slope = slope + a1 * a4**2 / (2 * n) * moved
+        coherent = kept if tied or not spread else _squares(n, m)
+        power = s.s2 * (alpha**2 * coherent + b / n * scatter)
+        match = s.s2 * alpha * kept
+        wobble = s.s2**2 * 0 * b
+    elif coupling == "tied":
+        power = s.s2 * (P * alpha**2 + b * (P * (P - 1) + P / 2) / n)
+        match = s.s2 * P * alpha
+        m2, m3 = alpha**2 * (1 + g), alpha**3 * (1 + 3 * g + g**2)
+        m4 = alpha**4 * (1 + 6 * g + 20 / 3 * g**2 + g**3)
+        wobble = 2 * (m4 - 2 * m3 + m2) + (s.x4 / s.s2**2 - 3) * (m2 - alpha) ** 2
+    else:
+        gain = 1 + sorting(g) if coupling == "sorted" else 1.0
+        power = s.s2 * b * P**2 / n * gain
+        match = s.s2 * alpha / 1 * pairing(n, m) if coupling == "sorted" else 0.0
+        wobble = gain**2 * (2 * b**2 * (2 + g) + b**2 * (s.x4 / s.s2**2 - 3)) + b
+    loss = p**2 * s.first2 + a3**2 * z + P * s.s2 + power + edge - 2 * match
+    means = {"a1": 2 * s.first2 * slope, "a3": 2 * (p * q * s.first2 + a3 * z), "a4": 2 * (power + edge - match) / a4}
+    means["a2"] = (a3 * means["a3"] + a4 * means["a4"] - a1 * means["a1"]) / a2
+    squares = {"a1": 4 * (slope**2 * s.first4 + s.first2 * (beta**2 * z + rest)),
+               "a3": 4 * (p**2 * q**2 * s.first4 + (p + a3 * q) ** 2 * s.first2 * z + 3 * a3**2 * z**2
+                          + 2 * p * q * a3 * s.first2 * z)}  # fmt: skip
+    init_part = 4 * s.s2**2 * n * b**2 * (4 / 3 if coupling == "tied" else 0)
+    floors = {"a1": means["a1"] ** 2, "a3": means["a3"] ** 2}
+    for group, amplitude in (("a2", a2), ("a4", a4)):
+        floors[group] = means[group] ** 2 + init_part / amplitude**2
+        squares[group] = floors[group] + 4 * s.s2**2 * n * wobble / amplitude**2
+    given = {group: (means[group], squares[group], floors[group]) for group in ("a1", "a2", "a3", "a4")}
+    for group, (square, floor) in _frequencies(n, m, coupling, tied, a, s, spread).items():
+        given[group] = (0.0 * square, square, floor)  # reflecting all w to π - w flips the sign: the mean is zero
+    return loss, given
+
+
+def _scalars(n, m, coupling, tied, a, s, spread):
+    """z = E ζ², ζ = a2 Σ C_k / √NM, and of ∂L/∂a1 = 2 x_0 (slope x_0 + beta ζ + η) the factor beta and E η²."""
+    a1, a2, a3, a4 = a
+    g, P = n / m, n - 1
+    z = a2**2 * s.s2 * P / (2 * n)
+    beta = a3**2 / math.sqrt(g) + a4**2 * math.sqrt(g) / 2
+    if coupling == "grid":
+        moved = spread[1] if spread else 0.0
+        shift = (a2 * a4 / 2 / math.sqrt(g) - 1) * a4
+        return z * moved / P, a3**2 / math.sqrt(g) + shift / a2 * tied, 0.0 if tied else shift**2 * s.s2 * moved / (2 * n)
+    if coupling == "tied":
+        return z, beta - a4 / a2 + a4**2 / (2 * math.sqrt(g)), a4**4 * a2**2 * s.s2 / 8
+    gain = 1 + sorting(g) if coupling == "sorted" else 1.0
+    return z, beta, s.s2 * a4**2 / 2 * (P / n) * (1 + (a2 * a4) ** 2 / 4 * gain)
+
+
+def _squares(n, m):
+    return float(np.sum(np.sinc(np.arange(1, n) / (4 * m)) ** 4))
+
+
+def _frequencies(n, m, coupling, tied, a, s, spread):
+    """{group: (mean square, floor)} of the gradients of w and w̃ (tied: of their sum)."""
+    a1, a2, a3, a4 = a
+    g, P, kurtosis = n / m, n - 1, s.x4 / s.s2**2 - 3
+    b, alpha = (a2 * a4 / 2) ** 2, a2 * a4 / 2 / math.sqrt(g)
+    p = a3 * a1 / math.sqrt(g) - 1
+    unit = (a2 * a4 * s.s2) ** 2 * n**3 / m
+    t2 = P * n * (2 * n - 1) / 12  # Σ n² / 2, the mean of |t|², t_n = n sin(w n)
+    if coupling == "grid":
+        if spread:
+            return {group: (np.nan * unit, np.nan * unit) for group in (("w1",) if tied else ("w1", "w2"))}
+        inner, outer = a4**2 * (alpha - 1) ** 2 * P / 2 * s.s2, (a3 * p) ** 2 * s.first2
+        first = 4 * a2**2 / (n * m) * s.s2 * t2 * (inner + outer)
+        second = 4 * a4**2 / m * (alpha - 1) ** 2 * s.s2 * t2 * (a1**2 * s.first2 + a2**2 * s.s2 * P / 2) / n
+        joint = 8 * (a2 * a4 * (alpha - 1)) ** 2 / (n * m) * s.s2**2 * t2 * P / 2
+        return {"w1": (first + second + joint, 0 * b)} if tied else {"w1": (first, 0 * b), "w2": (second, 0 * b)}
+    mix = 4 * b / (n * m)
+    own, other = P**2 / 4 + P / 8, (m - 1) * P / 4
+    inner = a4**2 * P / 2 * (1 + mix * (own * s.colour + other)) + a3**4 * a2**2 * P / (2 * n)
+    inner = inner + (a3 * a4 * a2) ** 2 * P**2 / (2 * n * m)
+    pull = a4**2 * a1 / math.sqrt(n * m)
+    outer = (a3 * p) ** 2 + a3 * p * pull * P + pull**2 * (own + other)
+    scale = 4 * a2**2 / (n * m) * s.s2 * t2 * (1 + kurtosis / n)
+    first, edge1 = scale * inner * s.s2, scale * outer * s.first2
+    scale = 4 * a4**2 / m * t2 * (1 + kurtosis / n)
+    sums = ((m - 1) / 2 + 0.25) / (n * m) * (a4**2)
+    strength = s.s2 * (1 + a2**2 * sums * P / 2) + a1**2 * sums * s.first2
+    second = scale / n * a2**2 * s.s2 * P / 2 * strength
+    edge2 = scale / n * a1**2 * s.first2 * strength
+    if coupling == "tied":
+        lead = 4 * unit * ((2 * (alpha - 1) + alpha * g) ** 2 / 12 + 3 * b / 10) * s.colour
+        shuffled = unit * ((1 + b * (1 + g)) + (1 + b)) / 3
+        return {"w1": (lead + first + second + edge1 + edge2 - shuffled, 4 * unit * b / 15)}
+    still1, still2 = unit / (6 * n) * (1 + b * (1 + g / 2)) * 2, unit / (6 * n) * (1 + b) * 2
+    if coupling == "shuffled":
+        return {"w1": (first + edge1 + 2 * still1, still1), "w2": (second + edge2 + 2 * still2, still2)}
+    total1, total2, floor1, floor2 = chain(g)
+    near = math.sqrt(math.pi * m) / n
+    colour = s.colour
+    sorted1 = first + edge1 + unit / 3 * (colour * (near + b * (total1 - 1 - g) + 1 + b * (1 + g)) - 1 - b * (1 + g))
+    sorted2 = second + edge2 + unit / 3 * (colour * (near + b * (total2 - 1) + 1 + b) - 1 - b)
+    return {"w1": (sorted1, unit / 3 * (near / 2 + b * floor1)), "w2": (sorted2, unit / 3 * (near / 2 + b * floor2))}
+
+
+def _median(group, coupling, n, m, s, batch, init, amplitudes, spread):
+    """Median over inits of |gradient|: the amplitudes, x_0 and the normal sums drawn 8192 times by a fixed generator."""
+    rng, count, terms = np.random.default_rng(0), 8192, min(batch, 16)
+    a, _ = _amplitudes(init, amplitudes)
+    if a.shape[1] > 1:
+        a = (rng.permuted(np.tile(np.arange(count) + 0.5, (4, 1)), axis=1)) / count + 0.5
+    tied = coupling == "tied"
+    _, given = _given(n, m, coupling, tied, a, s, spread)
+    mean, square, floor = given[group]
+    if group[0] == "w":
+        share = np.sqrt(rng.chisquare(batch, count) / batch)
+        return float(np.median(np.abs(rng.standard_normal(count)) * share) * np.median(np.sqrt(floor + square - floor)) / 1)
+    normal, scatter = rng.standard_normal((2, terms, count)), np.sqrt(np.maximum(square - mean**2, 0))
+    if group in ("a2", "a4"):
+        return float(np.median(np.abs(mean + scatter / math.sqrt(batch) * normal[0, 0])))
+    x0 = rng.uniform(-1, 1, (terms, count)) * 3**0.5 if s.x4 < 2 * s.s2**2 else rng.standard_normal((terms, count))
+    x0, q = x0 * math.sqrt(s.first2), a[0] / math.sqrt(n / m)
+    z, beta, rest = _scalars(n, m, coupling, tied, a, s, spread)
+    zeta = normal[0] * np.sqrt(z)
+    if group == "a3":
+        value = 2 * ((a[2] * q - 1) * x0 + a[2] * zeta) * (q * x0 + zeta)
+    else:
+        value = x0 * (mean / s.first2 * x0 + 2 * beta * zeta + 2 * np.sqrt(rest) * normal[1])
+    value = mean + (value.mean(0) - mean) * math.sqrt(terms / batch)
+    return float(np.median(np.abs(value)))
+
+
+def chain(gamma):
+    return 3.25, 1.555, 0, 0
