@@ -63,7 +63,7 @@ w2 max            | 5N/\sqrt{M}          | 5 * n / sqrt(m)
 w2 median         | N/\sqrt{M}           | n / sqrt(m)
 """)
 
-# Leading order, the amplitudes given: the mean of a2 and a4, the rms of w1 and w2. `predict` adds what is smaller.
+# Leading order, the amplitudes given: the mean of a1 ... a4, the rms of w1 and w2. `predict` adds what is smaller.
 LAWS = _laws(r"""
 a2 shuffled | \tfrac12 N a_2a_4^2\sigma^2 | n * a2 * a4**2 * s2 / 2
 a4 shuffled | \tfrac12 N a_2^2a_4\sigma^2 | n * a2**2 * a4 * s2 / 2
@@ -76,6 +76,12 @@ w2 sorted | a_2a_4\sigma^2\sqrt{N^3/M}\sqrt{(1+b\tilde F(\gamma))/3} | a2 * a4 *
 a2 tied | 2N\sigma^2(\alpha^2+b-\alpha)/a_2 | 2 * n * s2 * (b / g + b - sqrt(b / g)) / a2
 a4 tied | 2N\sigma^2(\alpha^2+b-\alpha)/a_4 | 2 * n * s2 * (b / g + b - sqrt(b / g)) / a4
 w1 tied | 2a_2a_4\sigma^2\sqrt{N^3/M}\sqrt{(2(\alpha-1)+\alpha\gamma)^2/12+3b/10} | 2 * a2 * a4 * s2 * sqrt(n**3 / m * ((2 * (sqrt(b / g) - 1) + sqrt(b * g))**2 / 12 + 3 * b / 10))
+a2 grid | 2N\sigma^2(\alpha^2-\alpha)/a_2 | 2 * n * s2 * (b / g - sqrt(b / g)) / a2
+a4 grid | 2N\sigma^2(\alpha^2-\alpha)/a_4 | 2 * n * s2 * (b / g - sqrt(b / g)) / a4
+w1 grid | a_2a_4\sigma^2|\alpha-1|\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt((sqrt(b / g) - 1)**2 * n**3 / (3 * m))
+w2 grid | a_2a_4\sigma^2|\alpha-1|\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt((sqrt(b / g) - 1)**2 * n**3 / (3 * m))
+a1 any | 2\sigma^2\big(a_1a_3^2/\gamma-a_3/\sqrt\gamma+a_1a_4^2/2\big) | 2 * s2 * (a1 * a3**2 / g - a3 / sqrt(g) + a1 * a4**2 / 2)
+a3 any | 2\sigma^2\big(a_3(a_1^2/\gamma+a_2^2/2)-a_1/\sqrt\gamma\big) | 2 * s2 * (a3 * (a1**2 / g + a2**2 / 2) - a1 / sqrt(g))
 """)  # noqa: E501
 
 
@@ -147,8 +153,42 @@ def _gauss(count):
     return (t + 1) / 2, weight / 2
 
 
+def conditional(n, a1, a2, a3, a4, w1, w2=None, *, s2=1 / 3, x4=1 / 5):
+    """Mean and variance over white x of the loss and of each gradient, all parameters given: {group: (mean, variance)}.
+
+    Each is a quadratic form xᵀQx, with mean σ² tr Q and variance 2σ⁴ tr Q_s² + (E x⁴ - 3σ⁴) Σ Q_ii², Q_s symmetric.
+    A frequency's is a product (u·x)(v·x), so Q = uvᵀ; group w1 (w2) is a pair of arrays (m,). Without w2: tied.
+    Dense, O(n²(n + m)).
+    """
+    w1 = np.asarray(w1, dtype=float)
+    tied, w2 = w2 is None, w1 if w2 is None else np.asarray(w2, dtype=float)
+    m, j, first = len(w1), np.arange(1, n), np.arange(n) == 0
+    cosine, sine = (np.pad(f(np.outer(w1, j)), ((0, 0), (1, 0))) for f in (np.cos, lambda v: j * np.sin(v)))
+    turned, moment = (np.pad(f(np.outer(w2, j)), ((0, 0), (1, 0))) for f in (np.cos, lambda v: j * np.sin(v)))
+    X = (a1 * first + a2 * cosine) / math.sqrt(n)  # rows: what gives X_k, and below y_n, e_n, g_k from x
+    y = (np.where(first[:, None], a3, a4) * (turned.T + first[:, None])) @ X / math.sqrt(m)
+    e = 2 * (y - np.eye(n))
+    g = (a3 * e[:1] + a4 * turned @ e) / math.sqrt(m)
+    forms = {"loss": e.T @ e / 4, "a1": np.outer(first, g.sum(0)) / math.sqrt(n), "a2": g.T @ cosine / math.sqrt(n),
+             "a3": np.outer(e[0], X.sum(0)) / math.sqrt(m), "a4": e[1:].T @ y[1:] / a4}  # fmt: skip
+    result = {}
+    for group, form in forms.items():
+        form = (form + form.T) / 2
+        spread = 2 * s2**2 * np.sum(form**2) + (x4 - 3 * s2**2) * np.sum(np.diag(form) ** 2)
+        result[group] = (s2 * np.trace(form), spread)
+    analysis, synthesis = (-a2 / math.sqrt(n) * g, sine), (-a4 / math.sqrt(m) * X, moment @ e)
+    groups = [("w1", [analysis, synthesis])] if tied else [("w1", [analysis]), ("w2", [synthesis])]
+    for group, pairs in groups:
+        diagonal, spread = sum(u * v for u, v in pairs), 0.0
+        for u, v in pairs:
+            for s, t in pairs:
+                spread = spread + np.sum(u * s, 1) * np.sum(v * t, 1) + np.sum(u * t, 1) * np.sum(v * s, 1)
+        result[group] = (s2 * diagonal.sum(1), s2**2 * spread + (x4 - 3 * s2**2) * np.sum(diagonal**2, 1))
+    return result
+
+
 class Input(NamedTuple):
-    """What the laws need of a signal: σ² = E x², E x⁴, the same of x_0, and the colour ∫S² / (∫S)² of its spectrum S."""
+    """What the laws need of a signal: σ² = E x², E x⁴, the same of x_0, and the colour ∫S² / (∫S)² of its spectrum."""
 
     s2: float
     x4: float
@@ -198,16 +238,13 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
     for group, (mean, square, floor) in given.items():
         square = floor + (square - floor) / batch
         typical = _median(group, coupling, n, m, s, batch, init, amplitudes, spread)
-        law = LAWS.get(f"{group} {coupling}")
+        law = LAWS.get(f"{group} {coupling}") or LAWS[f"{group} any"]
         rows[group] = {"mean": np.sum(weight * mean), "rms": np.sqrt(np.sum(weight * square)), "median_abs": typical,
-                       "law": law.python if law else _TEXT.get(group, "zero at a1 a3 = 1, a2 a4 = 2, n = m")}
+                       "law": law.python}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "group"
     table.attrs["loss"] = float(np.sum(weight * loss))
     return table
-
-
-_TEXT = {"a1": "2*s2*(a3*p/sqrt(g) + a1*a4**2*(n-1)/(2*n))", "a3": "2*s2*p*q + 2*a3*z"}
 
 
 def _require_covered(n, m, init, tied, batch):
@@ -217,13 +254,13 @@ def _require_covered(n, m, init, tied, batch):
     if init not in STARTS:
         raise ValueError(f"init must be one of {', '.join(STARTS)}, the starts the laws cover, got {init!r}")
     if init == "random" and not tied and not 1 / WIDEST <= n / m <= WIDEST:
-        raise ValueError(f"n/m must be between 1/{WIDEST} and {WIDEST}, the range the sorted laws cover, got {n / m:.4g}")
+        raise ValueError(f"n/m must be between 1/{WIDEST} and {WIDEST}, which the sorted laws cover, got {n / m:.4g}")
     if init in ("orthogonal", "jittered") and n > m:
         raise ValueError(f"n must be at most m, the range the {init} laws cover, got n = {n}, m = {m}")
 
 
 def _amplitudes(init, amplitudes):
-    """Amplitudes as four arrays, and weights: five Gauss-Legendre nodes each average a polynomial of degree 9 exactly."""
+    """Amplitudes as four arrays, and weights: five Gauss-Legendre nodes each average polynomials of degree 9 exactly."""
     if amplitudes is None and init in ("orthogonal", "jittered"):
         amplitudes = UNIT_AMPLITUDES
     if amplitudes is not None:
@@ -279,7 +316,7 @@ def _given(n, m, coupling, tied, a, s, spread):
     else:
         gain = 1 + sorting(g) if coupling == "sorted" else 1.0
         power = s.s2 * b * P**2 / n * gain
-        match = s.s2 * alpha / 1 * pairing(n, m) if coupling == "sorted" else 0.0
+        match = s.s2 * alpha * pairing(n, m) if coupling == "sorted" else 0.0
         wobble = gain**2 * (2 * b**2 * (2 + g) + b**2 * (s.x4 / s.s2**2 - 3)) + b
     loss = p**2 * s.first2 + a3**2 * z + P * s.s2 + power + edge - 2 * match
     means = {"a1": 2 * s.first2 * slope, "a3": 2 * (p * q * s.first2 + a3 * z), "a4": 2 * (power + edge - match) / a4}
@@ -307,9 +344,10 @@ def _scalars(n, m, coupling, tied, a, s, spread):
     if coupling == "grid":
         moved = spread[1] if spread else 0.0
         shift = (a2 * a4 / 2 / math.sqrt(g) - 1) * a4
-        return z * moved / P, a3**2 / math.sqrt(g) + shift / a2 * tied, 0.0 if tied else shift**2 * s.s2 * moved / (2 * n)
+        apart = 0.0 if tied else shift**2 * s.s2 * moved / (2 * n)
+        return z * moved / P, a3**2 / math.sqrt(g) + shift / a2 * tied, apart
     if coupling == "tied":
-        return z, beta - a4 / a2 + a4**2 / (2 * math.sqrt(g)), a4**4 * a2**2 * s.s2 / 8
+        return z, beta - a4 / a2 + a4**2 / (2 * math.sqrt(g)), a4**4 * a2**2 * s.s2 * 7 / 32
     gain = 1 + sorting(g) if coupling == "sorted" else 1.0
     return z, beta, s.s2 * a4**2 / 2 * (P / n) * (1 + (a2 * a4) ** 2 / 4 * gain)
 
@@ -354,16 +392,17 @@ def _frequencies(n, m, coupling, tied, a, s, spread):
     still1, still2 = unit / (6 * n) * (1 + b * (1 + g / 2)) * 2, unit / (6 * n) * (1 + b) * 2
     if coupling == "shuffled":
         return {"w1": (first + edge1 + 2 * still1, still1), "w2": (second + edge2 + 2 * still2, still2)}
-    total1, total2, floor1, floor2 = chain(g)
-    near = math.sqrt(math.pi * m) / n
+    total1, total2, floor = chain(g)
+    near = 2 * pairing(n, m) / n  # tends to √(πm)/n: the chance that w̃_k lies within 1/n of w_k
+    overlap = near * (1 - alpha * (1 + g))  # such a w̃_k also meets the part of g_k that the w_l make
     colour = s.colour
-    sorted1 = first + edge1 + unit / 3 * (colour * (near + b * (total1 - 1 - g) + 1 + b * (1 + g)) - 1 - b * (1 + g))
+    sorted1 = first + edge1 + unit / 3 * (colour * (overlap + b * (total1 - 1 - g) + 1 + b * (1 + g)) - 1 - b * (1 + g))
     sorted2 = second + edge2 + unit / 3 * (colour * (near + b * (total2 - 1) + 1 + b) - 1 - b)
-    return {"w1": (sorted1, unit / 3 * (near / 2 + b * floor1)), "w2": (sorted2, unit / 3 * (near / 2 + b * floor2))}
+    return {"w1": (sorted1, unit / 3 * (near / 2 + b * floor)), "w2": (sorted2, unit / 3 * (near / 2 + b * floor))}
 
 
 def _median(group, coupling, n, m, s, batch, init, amplitudes, spread):
-    """Median over inits of |gradient|: the amplitudes, x_0 and the normal sums drawn 8192 times by a fixed generator."""
+    """Median over inits of |gradient|: amplitudes, x_0 and the normal sums drawn 8192 times, always the same."""
     rng, count, terms = np.random.default_rng(0), 8192, min(batch, 16)
     a, _ = _amplitudes(init, amplitudes)
     if a.shape[1] > 1:
@@ -373,7 +412,7 @@ def _median(group, coupling, n, m, s, batch, init, amplitudes, spread):
     mean, square, floor = given[group]
     if group[0] == "w":
         share = np.sqrt(rng.chisquare(batch, count) / batch)
-        return float(np.median(np.abs(rng.standard_normal(count)) * share) * np.median(np.sqrt(floor + square - floor)) / 1)
+        return float(np.median(np.abs(rng.standard_normal(count)) * share) * np.median(np.sqrt(square)))
     normal, scatter = rng.standard_normal((2, terms, count)), np.sqrt(np.maximum(square - mean**2, 0))
     if group in ("a2", "a4"):
         return float(np.median(np.abs(mean + scatter / math.sqrt(batch) * normal[0, 0])))
@@ -389,5 +428,76 @@ def _median(group, coupling, n, m, s, batch, init, amplitudes, spread):
     return float(np.median(np.abs(value)))
 
 
+# log2 γ, F, F̃ and their common floor, from chain_sums: what sorting makes of the frequency gradients.
+CHAIN = np.array([
+    (-4.0, 16.79463, 13.50942, 0.586850),
+    (-3.5, 12.21746, 9.38241, 0.491580),
+    (-3.0, 9.02313, 6.57797, 0.408557),
+    (-2.5, 6.81408, 4.69309, 0.339875),
+    (-2.0, 5.31008, 3.44319, 0.286069),
+    (-1.5, 4.31502, 2.62788, 0.246065),
+    (-1.0, 3.69413, 2.10582, 0.217162),
+    (-0.5, 3.35865, 1.77600, 0.195119),
+    (0.0, 3.25754, 1.56552, 0.175139),
+    (0.5, 3.37516, 1.42434, 0.153899),
+    (1.0, 3.73123, 1.32279, 0.130827),
+    (1.5, 4.37971, 1.24520, 0.107357),
+    (2.0, 5.41156, 1.18602, 0.085346),
+    (2.5, 6.96095, 1.13969, 0.066090),
+    (3.0, 9.22265, 1.10381, 0.050121),
+    (3.5, 12.47550, 1.07640, 0.037394),
+    (4.0, 17.11685, 1.05578, 0.027547),
+])
+
+
+@lru_cache(maxsize=4096)
 def chain(gamma):
-    return 3.25, 1.555, 0, 0
+    """F(γ), F̃(γ) and their floor by cubic interpolation in log γ of a table of `chain_sums`, to 2e-3."""
+    from scipy.interpolate import CubicSpline
+
+    return tuple(np.exp(CubicSpline(CHAIN[:, 0], np.log(CHAIN[:, 1:]))(math.log2(gamma))).tolist())
+
+
+def chain_sums(gamma):
+    """The same as integrals. With x_i, y_i (x_0 = y_0 = 0) two chains of exponential gaps of mean πγ, s(x) = sin x / x,
+
+    F = γ Σ_ij E[s(x_i) s(x_j)] (E s(y_i - y_j) + 6 E[s'(y_i) s'(y_j)]),
+    F̃ = 3γ Σ_ij E[s'(x_i) s'(x_j)] (E s(y_i - y_j) + 2 E[s(y_i) s(y_j)]),  floor = 3γ Σ_ij E[s s] E[s' s'].
+
+    s(x) = ∫_0^1 cos(tx) dt and E e^{itx_i} = φ(t)^i, φ(t) = 1/(1 - iπγt), so each mean is an integral over (0, 1)² of
+    powers of φ; the sums run to x ≈ 70 and the rest, where s(x) s(x + d) is on average cos(d) / 2x², is added. Seconds.
+    """
+    K = max(8, int(70 / (math.pi * gamma)))
+    panels, (t, weight) = max(10, int(K * math.pi * gamma / 14)), _gauss(12)
+    t, weight = ((np.arange(panels)[:, None] + t) / panels).ravel(), np.tile(weight / panels, panels)
+    i, d = np.arange(1, K + 1)[:, None], np.arange(K)[:, None]
+    one = (1 - 1j * math.pi * gamma * t) ** -i
+    s, slope = (one @ weight).real, -(one @ (weight * t)).imag
+    even, odd = np.zeros((K, K)), np.zeros((K, K))  # E s(x_i) s(x_{i+d}) and E s'(x_i) s'(x_{i+d}), i >= 1
+    for ta, wa in zip(t, weight, strict=True):
+        near = (1 - 1j * math.pi * gamma * t) ** -d
+        plus, minus = ((1 - 1j * math.pi * gamma * (ta + sign * t)) ** -i for sign in (1, -1))
+        for total, scale, sign in ((even, wa * weight, 1), (odd, wa * ta * weight * t, -1)):
+            total += ((minus * scale) @ near.conj().T).real / 2 + sign * ((plus * scale) @ near.T).real / 2
+    P, Q = _two_sided(even, s, 1.0), _two_sided(odd, slope, -1.0)
+    index = np.arange(2 * K + 1)
+    apart = np.concatenate([[1.0], s, np.zeros(K)])[abs(index[:, None] - index)]
+    far = (1 - 1j * math.pi * gamma) ** -np.arange(1, K)
+    tail = (1 + 2 * np.sum(far.real * s[: K - 1])) / ((math.pi * gamma) ** 2 * (K + 0.5))
+    floor = 3 * gamma * np.sum(P * Q)
+    return tuple(float(v) for v in (gamma * (np.sum(P * apart) + tail) + 2 * floor,
+                                    3 * gamma * (np.sum(Q * apart) + tail) + 2 * floor, floor))  # fmt: skip
+
+
+def _two_sided(same, single, sign):
+    """E f(x_i) f(x_j), -K <= i, j <= K: on one side from `same`[i-1, d], across x_0 = 0 a product (f odd: sign -1)."""
+    K = len(single)
+    full, i = np.empty((2 * K + 1, 2 * K + 1)), np.arange(1, K + 1)
+    low, gap = np.minimum(i[:, None], i) - 1, abs(i[:, None] - i)
+    side = same[low, gap]
+    full[K + 1 :, K + 1 :], full[:K, :K] = side, side[::-1, ::-1]
+    full[:K, K + 1 :] = sign * np.outer(single[::-1], single)
+    full[K + 1 :, :K] = full[:K, K + 1 :].T
+    centre = np.concatenate([single[::-1], [1.0], single]) * (sign > 0)
+    full[K], full[:, K] = centre, centre
+    return full
