@@ -78,8 +78,8 @@ a4 tied | 2N\sigma^2(\alpha^2+b-\alpha)/a_4 | 2 * n * s2 * (b / g + b - sqrt(b /
 w1 tied | 2a_2a_4\sigma^2\sqrt{N^3/M}\sqrt{(2(\alpha-1)+\alpha\gamma)^2/12+3b/10} | 2 * a2 * a4 * s2 * sqrt(n**3 / m * ((2 * (sqrt(b / g) - 1) + sqrt(b * g))**2 / 12 + 3 * b / 10))
 a2 grid | 2N\sigma^2(\alpha^2-\alpha)/a_2 | 2 * n * s2 * (b / g - sqrt(b / g)) / a2
 a4 grid | 2N\sigma^2(\alpha^2-\alpha)/a_4 | 2 * n * s2 * (b / g - sqrt(b / g)) / a4
-w1 grid | a_2a_4\sigma^2|\alpha-1|\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt((sqrt(b / g) - 1)**2 * n**3 / (3 * m))
-w2 grid | a_2a_4\sigma^2|\alpha-1|\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt((sqrt(b / g) - 1)**2 * n**3 / (3 * m))
+w1 grid | a_2a_4\sigma^2\lvert\alpha-1\rvert\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt((sqrt(b / g) - 1)**2 * n**3 / (3 * m))
+w2 grid | a_2a_4\sigma^2\lvert\alpha-1\rvert\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt((sqrt(b / g) - 1)**2 * n**3 / (3 * m))
 a1 any | 2\sigma^2\big(a_1a_3^2/\gamma-a_3/\sqrt\gamma+a_1a_4^2/2\big) | 2 * s2 * (a1 * a3**2 / g - a3 / sqrt(g) + a1 * a4**2 / 2)
 a3 any | 2\sigma^2\big(a_3(a_1^2/\gamma+a_2^2/2)-a_1/\sqrt\gamma\big) | 2 * s2 * (a3 * (a1**2 / g + a2**2 / 2) - a1 / sqrt(g))
 """)  # noqa: E501
@@ -260,7 +260,7 @@ def _require_covered(n, m, init, tied, batch):
 
 
 def _amplitudes(init, amplitudes):
-    """Amplitudes as four arrays, and weights: five Gauss-Legendre nodes each average polynomials of degree 9 exactly."""
+    """Amplitudes as four arrays, and weights: five Gauss nodes each average polynomials of degree 9 exactly."""
     if amplitudes is None and init in ("orthogonal", "jittered"):
         amplitudes = UNIT_AMPLITUDES
     if amplitudes is not None:
