@@ -93,3 +93,77 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
     rng = np.random.default_rng(seed)
     resampled = statistic(values[rng.integers(len(values), size=(draws, len(values)))], axis=-1)
     return tuple(np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
+
+
+def fit_exponents(table, value="measured", predicted="predicted", asymptotic=None, *, draws=1000, level=0.95, seed=0):
+    """The powers of N and M in log(value) = c + A log N + B log M, group by group, and whether a prediction has them.
+
+    Ordinary least squares over the rows of each group, with a percentile bootstrap over rows. The same regression on
+    `predicted` over the same rows is what the interval is held against: over a finite grid even an exact law does
+    not have its asymptotic power.
+
+    Parameters
+    ----------
+    table : columns group, n, m, `value` and `predicted`; at least four sizes per group, of which not all share
+    n, m or n/m. asymptotic : {group: (power of N, power of M)}, or None.
+
+    Returns one row per group and size (n, m): group, size, exponent, low, high, predicted, asymptotic, verdict
+    ("agrees" where `predicted` lies in the interval widened by 0.01). Raises ValueError naming a column or a group.
+    """
+    import pandas as pd
+
+    missing = {"group", "n", "m", value, predicted} - set(table)
+    if missing:
+        raise ValueError(f"table must have the columns group, n, m, {value} and {predicted}, got none called {missing}")
+    if not (table[[value, predicted]] > 0).all(axis=None):
+        raise ValueError(f"{value} and {predicted} must be positive to have a logarithm")
+    rng, rows = np.random.default_rng(seed), []
+    for group, part in table.groupby("group", sort=False):
+        if np.linalg.matrix_rank(_design(part)) < 3 or len(part) < 4:
+            raise ValueError(f"group {group} must be measured at four sizes or more, not all of one n, m or n/m")
+        fitted, expected = _slopes(part, value), _slopes(part, predicted)
+        resampled = []
+        while len(resampled) < draws:
+            again = part.iloc[rng.integers(len(part), size=len(part))]
+            if np.linalg.matrix_rank(_design(again)) == 3:
+                resampled.append(_slopes(again, value))
+        bounds = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        for place, size in enumerate(("n", "m")):
+            low, high = bounds[:, place]
+            agrees = low - 0.01 <= expected[place] <= high + 0.01
+            rows.append({"group": group, "size": size, "exponent": fitted[place], "low": low, "high": high,
+                         "predicted": expected[place],
+                         "asymptotic": asymptotic[group][place] if asymptotic else np.nan,
+                         "verdict": "agrees" if agrees else "differs"})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _design(part):
+    return np.column_stack([np.log(part["n"]), np.log(part["m"]), np.ones(len(part))])
+
+
+def _slopes(part, column):
+    from statsmodels.regression.linear_model import OLS
+
+    return OLS(np.log(part[column].to_numpy()), _design(part)).fit().params[:2]
+
+
+def compare(measured, predicted, band, error=None):
+    """Measured against predicted scales: a table of measured, error, predicted, ratio, band and verdict.
+
+    The verdict is "within" where |measured - predicted| <= band · |predicted| + 2 errors, "outside" where not, and
+    "undecided" where the standard error exceeds a third of the band, so that a measurement too rough proves nothing.
+
+    measured, predicted, error : numbers or Series on one index; error, of the mean, is 0 when None. band : relative.
+    """
+    import pandas as pd
+
+    if not band > 0:
+        raise ValueError(f"band must be a positive relative width, got {band!r}")
+    table = pd.DataFrame({"measured": measured, "error": 0.0 if error is None else error, "predicted": predicted})
+    table["ratio"], table["band"] = table["measured"] / table["predicted"], band
+    width = band * table["predicted"].abs()
+    within = (table["measured"] - table["predicted"]).abs() <= width + 2 * table["error"]
+    table["verdict"] = np.where(within, "within", "outside")
+    table.loc[within & (table["error"] > width / 3), "verdict"] = "undecided"
+    return table

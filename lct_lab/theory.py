@@ -216,10 +216,11 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
     """Mean, rms and median of every gradient over random inits, and the mean loss, without drawing one.
 
     DataFrame indexed by group, columns mean (signed), rms, median_abs (median over inits of the median over a group's
-    entries) and law (one line); `attrs["loss"]` is E ‖y - x‖². Arguments as in `probe`; `signal` is "uniform",
-    "normal" or a table of windows (windows, n). With `batch` B signals E g² = floor + (E g² - floor)/B.
+    entries) and law (one line, leading order); `attrs["loss"]` is E ‖y - x‖². Arguments as in `probe`;
+    `signal` is "uniform", "normal" or a table of windows (windows, n). With `batch` B signals E g² = floor + (E g² - floor)/B.
     `amplitudes=None`: each mean and mean square is a polynomial in amplitudes from U(½, 3/2), averaged exactly.
 
+    Medians of sorted and tied frequencies take the factors of a product as independent: high by up to a quarter.
     Covered: n, m >= 32; for sorted starts 1/16 <= n/m <= 16; for orthogonal and jittered n <= m, and of the latter
     the loss and a1 ... a4 (frequencies NaN). Raises ValueError, with what is covered, for anything else.
     """
@@ -237,7 +238,7 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
     rows = {}
     for group, (mean, square, floor) in given.items():
         square = floor + (square - floor) / batch
-        typical = _median(group, coupling, n, m, s, batch, init, amplitudes, spread)
+        typical = _median(group, coupling, tied, n, m, s, batch, init, amplitudes, spread)
         law = LAWS.get(f"{group} {coupling}") or LAWS[f"{group} any"]
         rows[group] = {"mean": np.sum(weight * mean), "rms": np.sqrt(np.sum(weight * square)), "median_abs": typical,
                        "law": law.python}
@@ -401,18 +402,17 @@ def _frequencies(n, m, coupling, tied, a, s, spread):
     return {"w1": (sorted1, unit / 3 * (near / 2 + b * floor)), "w2": (sorted2, unit / 3 * (near / 2 + b * floor))}
 
 
-def _median(group, coupling, n, m, s, batch, init, amplitudes, spread):
+def _median(group, coupling, tied, n, m, s, batch, init, amplitudes, spread):
     """Median over inits of |gradient|: amplitudes, x_0 and the normal sums drawn 8192 times, always the same."""
     rng, count, terms = np.random.default_rng(0), 8192, min(batch, 16)
     a, _ = _amplitudes(init, amplitudes)
     if a.shape[1] > 1:
         a = (rng.permuted(np.tile(np.arange(count) + 0.5, (4, 1)), axis=1)) / count + 0.5
-    tied = coupling == "tied"
     _, given = _given(n, m, coupling, tied, a, s, spread)
     mean, square, floor = given[group]
     if group[0] == "w":
         share = np.sqrt(rng.chisquare(batch, count) / batch)
-        return float(np.median(np.abs(rng.standard_normal(count)) * share) * np.median(np.sqrt(square)))
+        return float(np.median(np.abs(rng.standard_normal(count)) * share) * np.median(np.sqrt(floor + (square - floor) / batch)))
     normal, scatter = rng.standard_normal((2, terms, count)), np.sqrt(np.maximum(square - mean**2, 0))
     if group in ("a2", "a4"):
         return float(np.median(np.abs(mean + scatter / math.sqrt(batch) * normal[0, 0])))
