@@ -158,7 +158,7 @@ def compare(measured, predicted, band, error=None):
     """
     import pandas as pd
 
-    if not band > 0:
+    if not np.all(np.asarray(band) > 0):
         raise ValueError(f"band must be a positive relative width, got {band!r}")
     table = pd.DataFrame({"measured": measured, "error": 0.0 if error is None else error, "predicted": predicted})
     table["ratio"], table["band"] = table["measured"] / table["predicted"], band

@@ -217,7 +217,8 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
 
     DataFrame indexed by group, columns mean (signed), rms, median_abs (median over inits of the median over a group's
     entries) and law (one line, leading order); `attrs["loss"]` is E ‖y - x‖². Arguments as in `probe`;
-    `signal` is "uniform", "normal" or a table of windows (windows, n). With `batch` B signals E g² = floor + (E g² - floor)/B.
+    `signal` is "uniform", "normal" or a table of windows (windows, n). With `batch` B
+    signals, E g² falls as floor + (E g² - floor)/B.
     `amplitudes=None`: each mean and mean square is a polynomial in amplitudes from U(½, 3/2), averaged exactly.
 
     Medians of sorted and tied frequencies take the factors of a product as independent: high by up to a quarter.
@@ -411,8 +412,8 @@ def _median(group, coupling, tied, n, m, s, batch, init, amplitudes, spread):
     _, given = _given(n, m, coupling, tied, a, s, spread)
     mean, square, floor = given[group]
     if group[0] == "w":
-        share = np.sqrt(rng.chisquare(batch, count) / batch)
-        return float(np.median(np.abs(rng.standard_normal(count)) * share) * np.median(np.sqrt(floor + (square - floor) / batch)))
+        product = np.abs(rng.standard_normal(count)) * np.sqrt(rng.chisquare(batch, count) / batch)
+        return float(np.median(product) * np.median(np.sqrt(floor + (square - floor) / batch)))
     normal, scatter = rng.standard_normal((2, terms, count)), np.sqrt(np.maximum(square - mean**2, 0))
     if group in ("a2", "a4"):
         return float(np.median(np.abs(mean + scatter / math.sqrt(batch) * normal[0, 0])))
