@@ -1,5 +1,6 @@
 """Gradients over many random inits, as tidy rows."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from lct_lab import signals, transform
 from lct_lab.checks import require_amplitudes, require_choice, require_real_tensor, require_size
 
 GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
+TOGETHER = 1 << 17  # frequencies or samples drawn at once, for a block of inits
 
 
 class Gradients(NamedTuple):
@@ -53,9 +55,7 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
     for name, a in zip(GROUPS, (a1, a2, a3, a4), strict=False):
         transform.require_scalar(name, a, like=("x", x))
     if transform.resolve_engine(engine, x, w1) == "nufft":
-        from lct_lab import nufft
-
-        return Gradients(*nufft.gradients(x, a1, a2, a3, a4, w1, None if tied else w2))
+        return _by_nufft(x, (a1, a2, a3, a4), w1, None if tied else w2)
     with torch.no_grad():
         x, batch = torch.atleast_2d(x), len(torch.atleast_2d(x))
         n, m = x.shape[1], len(w1)
@@ -81,6 +81,29 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
         )
 
 
+def _by_nufft(x, amplitudes, w1, w2):
+    from lct_lab import nufft
+
+    if x.is_cuda:
+        return _by_autograd(x, amplitudes, w1, w2, nufft)
+    arrays = (v if v is None else v.detach().double().numpy() for v in (torch.atleast_2d(x), w1, w2))
+    x2, *w = arrays
+    found = nufft.gradients(x2, *map(float, amplitudes), *w, double=x.dtype == torch.float64)
+    return Gradients(*(v if v is None else torch.as_tensor(v, dtype=x.dtype) for v in found))
+
+
+def _by_autograd(x, amplitudes, w1, w2, engine):
+    """The same by torch's differentiation of `engine`: four transforms, and the oracle of the other two."""
+    leaves = [torch.as_tensor(v, dtype=x.dtype, device=x.device).detach().clone().requires_grad_()
+              for v in (*amplitudes, w1, *([] if w2 is None else [w2]))]  # fmt: skip
+    a1, a2, a3, a4, *w = leaves
+    X = engine.analyze(torch.atleast_2d(x).detach(), a1, a2, w[0])
+    y = engine.synthesize(X, x.shape[-1], a3, a4, w[-1])
+    loss = (y - x).square().sum(-1).mean()
+    found = torch.autograd.grad(loss, leaves)
+    return Gradients(loss.detach(), *found, *([None] if w2 is None else []))
+
+
 def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal="uniform", batch=1, seed=0,
           engine="auto", dtype=torch.float64, device="cpu"):  # fmt: skip
     """Measure every group's gradient over many random inits: a DataFrame with one row per init and group.
@@ -100,7 +123,15 @@ def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal
     inits = require_size("inits", inits)
     settings = dict(init=init, tied=tied, amplitudes=amplitudes, signal=signal, batch=batch, seed=seed, engine=engine,
                     dtype=dtype, device=device)  # fmt: skip
-    table = pd.DataFrame(probe_rows(n, m, 0, inits, **settings))
+    size = max(1, min(64, TOGETHER // max(require_size("n", n), require_size("m", m))))
+    workers, seconds = torch.get_num_threads(), inits * 1e-9 * transform.costs(n, m, batch)["nufft"]
+    each = map
+    if workers > 1 and seconds > 4 and _fast(engine, n, m, batch, dtype, device):
+        from loky import get_reusable_executor
+
+        each = get_reusable_executor(workers, timeout=300, env={"OMP_NUM_THREADS": "1"}).map
+    found = each(partial(_block, n, m, size, inits, settings), range(0, inits, size))
+    table = pd.DataFrame([row for rows in found for row in rows])
     described = signal if isinstance(signal, str) else f"array {np.shape(signal)}"
     table.attrs = {
         "n": n,
@@ -114,6 +145,10 @@ def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal
     return table
 
 
+def _block(n, m, size, inits, settings, start):
+    return probe_rows(n, m, start, min(size, inits - start), **settings)
+
+
 def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, seed, engine, dtype, device):
     """The rows of inits first … first + count - 1, as flat dicts."""
     n, m = require_size("n", n), require_size("m", m)
@@ -122,26 +157,41 @@ def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, see
     amplitudes, signal = require_amplitudes(amplitudes), signals.check(signal, n, batch)
     if dtype not in (torch.float32, torch.float64):
         raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
-    rows = []
-    for index in range(first, first + count):
-        drawn, w1, w2 = inits.draw(n, m, init=init, tied=tied, amplitudes=amplitudes, seed=seed, index=index)
+    indices, drawn, measured = range(first, first + count), [], []
+    for index in indices:
         x = signals.draw(signal, n, inits.generator(seed, n, m, init, index, "signal"), index=index, batch=batch)
-        x, w1, w2 = (v if v is None else torch.as_tensor(v, dtype=dtype, device=device) for v in (x, w1, w2))
-        rows += _rows(index, gradients(x, *drawn, w1, w2, engine=engine))
-    return rows
+        a, *w = inits.draw(n, m, init=init, tied=tied, amplitudes=amplitudes, seed=seed, index=index)
+        drawn.append([a, *(v if v is None else torch.as_tensor(v, dtype=dtype, device=device) for v in (x, *w))])
+    if _fast(engine, n, m, batch, dtype, device):
+        from lct_lab import nufft
+
+        double, sums = dtype == torch.float64, [None] * count
+        drawn = [[a, *(v if v is None else v.double().numpy() for v in rest)] for a, *rest in drawn]
+        if not isinstance(signal, str) and len(signal) == batch == 1:  # one input: its FFT serves all the inits
+            sums = nufft.pair_sums(drawn[0][1], np.concatenate([w1 for _, _, w1, _ in drawn]), double)
+            sums = sums.reshape(count, 1, m)
+        for (a, x, *w), known in zip(drawn, sums, strict=True):
+            measured.append(nufft.gradients(x, *a, *w, sums=known, double=double))
+    else:
+        for a, x, *w in drawn:
+            values = gradients(x, *a, *w, engine=engine)
+            measured.append([v if v is None else v.cpu().numpy() for v in values])
+    loss, *groups = (None if values[0] is None else np.array(values, float) for values in zip(*measured, strict=True))
+    summaries = {name: _summaries(values.reshape(count, -1)) for name, values in zip(GROUPS, groups, strict=True)
+                 if values is not None}  # fmt: skip
+    return [{"init": index, "group": name, **{column: values[place].item() for column, values in summary.items()},
+             "loss": loss[place].item()} for place, index in enumerate(indices)
+            for name, summary in summaries.items()]  # fmt: skip
 
 
-def _rows(index, measured):
-    rows, loss = [], measured.loss.item()
-    for group in GROUPS:
-        gradient = getattr(measured, group)
-        if gradient is None:
-            continue
-        gradient = gradient.reshape(-1)
-        size = gradient.abs()
-        rows.append({
-            "init": index, "group": group, "mean": gradient.mean().item(), "rms": size.square().mean().sqrt().item(),
-            "mean_abs": size.mean().item(), "median_abs": np.median(size.cpu().numpy()).item(),
-            "max_abs": size.max().item(), "loss": loss,
-        })  # fmt: skip
-    return rows
+def _fast(engine, n, m, batch, dtype, device):
+    """Whether the fast engine is the one to use, and on the processor."""
+    if engine == "auto":
+        engine = transform.choose_engine(n, m, batch, dtype, device)
+    return engine == "nufft" and torch.device(device).type == "cpu"
+
+
+def _summaries(values):
+    size = np.abs(values)
+    return {"mean": values.mean(1), "rms": np.sqrt(np.square(size).mean(1)), "mean_abs": size.mean(1),
+            "median_abs": np.median(size, 1), "max_abs": size.max(1)}  # fmt: skip

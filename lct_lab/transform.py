@@ -105,17 +105,37 @@ def cosine_sine_sums(v, w):
     return cosine_product(v[..., 1:], w, later), _Product.apply(later * v[..., 1:], w, later, True)
 
 
+def costs(n, m, batch):
+    """Nanoseconds of the loss and its gradients by each engine on one thread: a rule that benchmarks/engine.py fits."""
+    return {"dense": 100_000 + n * m * (30 + 1.5 * batch), "nufft": 350_000 + batch * (250 * m + 60 * n)}
+
+
 def choose_engine(n, m, batch, dtype, device):
-    """The faster engine for n samples, m frequencies and `batch` signals."""
-    return "dense"
+    """The faster engine for n samples, m frequencies and `batch` signals: "dense" or "nufft".
+
+    By `costs`, the same for both dtypes. On CUDA dense unless cufinufft is installed.
+    """
+    expected = costs(n, m, batch)
+    if expected["dense"] <= expected["nufft"]:
+        return "dense"
+    if torch.device(device).type != "cpu":
+        from lct_lab import nufft
+
+        return "dense" if nufft.missing(device) else "nufft"
+    return "nufft"
 
 
 def resolve_engine(engine, values, w, n=None):
     """`engine`, with "auto" replaced by the faster one for `values` (..., n) or (..., m) at the frequencies `w`."""
-    if engine != "auto":
-        return engine
-    n = values.shape[-1] if n is None else n
-    return choose_engine(n, len(w), values.numel() // values.shape[-1], values.dtype, values.device)
+    if engine == "auto":
+        n = values.shape[-1] if n is None else n
+        return choose_engine(n, len(w), values.numel() // values.shape[-1], values.dtype, values.device)
+    if engine == "nufft":
+        from lct_lab import nufft
+
+        if sentence := nufft.missing(values.device):
+            raise RuntimeError(sentence)
+    return engine
 
 
 def _check(name, values, first, later, w, engine):

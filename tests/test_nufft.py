@@ -1,0 +1,159 @@
+"""The fast engine is the dense one, to a stated tolerance, in every derivative."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lct_lab
+from lct_lab import nufft, probes, transform
+
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 2e-3}  # of the largest entry, sizes to 4000
+
+
+def problem(n, m, batch=2, seed=0, dtype=torch.float64):
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(batch, n, generator=draw, dtype=torch.float64)
+    w1, w2 = (torch.rand(m, generator=draw, dtype=torch.float64) * 40 - 20 for _ in range(2))
+    w1[: m // 3] = w1[0]  # repeated frequencies
+    w2[-1] = 0.0
+    return [v.to(dtype).requires_grad_() for v in (x, torch.tensor([1.1, -0.7, 0.9, 1.3]), w1, w2)]
+
+
+def forward(x, a, w1, w2, engine):
+    X = lct_lab.analyze(x, a[0], a[1], w1, engine=engine)
+    return lct_lab.synthesize(X, x.shape[-1], a[2], a[3], w2, engine=engine)
+
+
+def assert_close(fast, dense, tolerance):
+    largest = max([1.0, *(abs(v) for d in dense for v in d.reshape(-1).tolist())])
+    for f, d in zip(fast, dense, strict=True):
+        assert f.dtype == d.dtype and f.shape == d.shape
+        assert ((f - d).abs() <= tolerance * largest).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 40), m=st.integers(1, 40), batch=st.integers(0, 3), seed=st.integers(0, 2**32))
+def test_forward_first_and_second_derivatives_are_the_dense_ones(n, m, batch, seed):
+    results = {}
+    for engine in ("dense", "nufft"):
+        leaves = problem(n, m, batch, seed)
+        y = forward(*leaves, engine)
+        first = torch.autograd.grad(y.square().sum(), leaves, create_graph=True)
+        plain = torch.autograd.grad(forward(*leaves, engine).square().sum(), leaves)
+        second = torch.autograd.grad(sum((g * torch.arange(g.numel()).reshape(g.shape)).sum() for g in first), leaves)
+        results[engine] = [y, *first, *plain, *second]
+    assert_close(results["nufft"], results["dense"], 1e-9)
+
+
+@pytest.mark.parametrize("n, m", [(1, 1), (1, 4), (5, 1), (6, 5)])
+def test_both_derivatives_by_finite_differences(n, m):
+    leaves = problem(n, m, batch=1)
+    with torch.no_grad():
+        leaves[2] /= 10  # finite differences in w need N w within a few turns
+        leaves[3] /= 10
+    assert torch.autograd.gradcheck(lambda *v: forward(*v, "nufft"), leaves)
+    assert torch.autograd.gradgradcheck(lambda *v: forward(*v, "nufft"), leaves)
+
+
+def test_differentiating_in_one_argument_alone():
+    x, a, w1, w2 = problem(30, 20)
+    for wanted in (x, w1, w2):
+        fast, dense = (torch.autograd.grad(forward(x, a, w1, w2, e).sum(), wanted) for e in ("nufft", "dense"))
+        assert_close(fast, dense, 1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("n, m", [(4000, 3000), (3000, 4000)])
+def test_error_against_dense_double(n, m, dtype):
+    draw = torch.Generator().manual_seed(1)
+    x = torch.rand(1, n, generator=draw, dtype=dtype) * 2 - 1
+    w1, w2 = (torch.rand(m, generator=draw, dtype=dtype) * torch.pi for _ in range(2))
+    exact = lct_lab.gradients(x.double(), 1.0, 0.8, 1.2, 0.9, w1.double(), w2.double(), engine="dense")
+    fast = lct_lab.gradients(x, 1.0, 0.8, 1.2, 0.9, w1, w2, engine="nufft")
+    errors = [((f - e).abs().max() / e.abs().max()).item() for f, e in zip(fast, exact, strict=True)]
+    if dtype == torch.float64:
+        assert max(errors) <= TOLERANCE[dtype]
+    else:
+        own = lct_lab.gradients(x, 1.0, 0.8, 1.2, 0.9, w1, w2, engine="dense")
+        dense = [((f - e).abs().max() / e.abs().max()).item() for f, e in zip(own, exact, strict=True)]
+        assert all(error <= 3 * max(theirs, 1e-7) for error, theirs in zip(errors, dense, strict=True))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("n, m", [(1, 1), (1, 3), (2, 1), (50, 70)])
+def test_three_transforms_give_autograds_gradients(n, m, batch, tied):
+    x, a, w1, w2 = (v.detach() for v in problem(n, m, batch))
+    w2 = None if tied else w2
+    fast = lct_lab.gradients(x, *a, w1, w2, engine="nufft")
+    oracle = probes._by_autograd(
+        x, a, w1, w2, types.SimpleNamespace(analyze=lct_lab.analyze, synthesize=lct_lab.synthesize)
+    )
+    for name, f, o in zip(fast._fields, fast, oracle, strict=True):
+        assert (f is None and o is None) or torch.allclose(f, o, rtol=1e-9, atol=1e-9), name
+
+
+def test_a_large_batch_goes_in_parts(monkeypatch):
+    x, a, w1, w2 = (v.detach() for v in problem(30, 20, batch=7))
+    whole = lct_lab.gradients(x, *a, w1, w2, engine="nufft")
+    X = lct_lab.analyze(x, 1.0, 1.0, w1, engine="nufft")
+    monkeypatch.setattr(nufft, "TOGETHER", 130)
+    assert_close(lct_lab.gradients(x, *a, w1, w2, engine="nufft"), whole, 1e-12)
+    assert_close([lct_lab.analyze(x, 1.0, 1.0, w1, engine="nufft")], [X], 1e-12)
+
+
+def test_large_sizes_against_exact_sums():
+    n = nufft.LARGE // 2 + 1  # on the coarser grid of large plans
+    rng = np.random.default_rng(0)
+    x, w, j = rng.standard_normal((1, n)), rng.random(1000) * np.pi, np.arange(1, n)
+    sums = nufft.pair_sums(x, w)
+    C, T = sums.real, sums.imag
+    for k in range(20):
+        assert abs(C[0, k] - np.cos(w[k] * j) @ x[0, 1:]) <= 1e-8 * C.std()
+        assert abs(T[0, k] - (j / n * np.sin(w[k] * j)) @ x[0, 1:]) <= 1e-8 * T.std()
+
+
+def test_a_shared_input_changes_no_bit():
+    x = np.random.default_rng(0).random(300)
+    shared = lct_lab.probe(300, 200, inits=5, signal=x, engine="nufft")
+    alone = lct_lab.probe(300, 200, inits=5, signal=np.tile(x, (2, 1)), engine="nufft")  # a table: nothing shared
+    assert shared.equals(alone)
+
+
+def test_rows_do_not_depend_on_workers(monkeypatch):
+    one = lct_lab.probe(64, 64, inits=130, engine="nufft")
+    monkeypatch.setattr(transform, "costs", lambda n, m, batch: {"dense": 1e12, "nufft": 1e11})
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert lct_lab.probe(64, 64, inits=130, engine="nufft").equals(one)
+
+
+def test_a_missing_package_is_one_sentence_at_the_call(monkeypatch):
+    monkeypatch.setitem(sys.modules, "finufft", None)
+    with pytest.raises(RuntimeError, match="needs finufft .* cannot be loaded"):
+        lct_lab.analyze(torch.ones(8), 1.0, 1.0, torch.ones(3), engine="nufft")
+    assert lct_lab.analyze(torch.ones(8), 1.0, 1.0, torch.ones(3), engine="dense").shape == (3,)
+    monkeypatch.setitem(sys.modules, "cufinufft", None)
+    assert "cufinufft" in nufft.missing("cuda")
+    assert transform.choose_engine(10**5, 10**5, 1, torch.float64, "cuda") == "dense"
+
+
+def test_the_cuda_calls_are_the_processors_sums(monkeypatch):
+    """No GPU here: finufft stands in for cufinufft, whose functions have the same arguments."""
+    import finufft
+
+    def on_arrays(function):
+        return lambda *v, **options: torch.from_numpy(
+            function(*(a.numpy() if torch.is_tensor(a) else a for a in v), **options)
+        )
+
+    stand_in = types.SimpleNamespace(nufft1d1=on_arrays(finufft.nufft1d1), nufft1d2=on_arrays(finufft.nufft1d2))
+    monkeypatch.setitem(sys.modules, "cufinufft", stand_in)
+    v, w = torch.randn(3, 50, dtype=torch.complex128), torch.rand(40, dtype=torch.float64) * 20 - 10
+    assert torch.allclose(nufft._on_gpu(v, w, torch.float64, None), nufft._transform(v, w, torch.float64))
+    c = torch.randn(3, 40, dtype=torch.complex128)
+    assert torch.allclose(nufft._on_gpu(c, w, torch.float64, 50), nufft._transform(c, w, torch.float64, 50))
