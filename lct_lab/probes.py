@@ -86,10 +86,10 @@ def _by_nufft(x, amplitudes, w1, w2):
 
     if x.is_cuda:
         return _by_autograd(x, amplitudes, w1, w2, nufft)
-    arrays = (v if v is None else v.detach().double().numpy() for v in (torch.atleast_2d(x), w1, w2))
-    x2, *w = arrays
-    found = nufft.gradients(x2, *map(float, amplitudes), *w, double=x.dtype == torch.float64)
-    return Gradients(*(v if v is None else torch.as_tensor(v, dtype=x.dtype) for v in found))
+    x2, *w = (v if v is None else v.detach().double().numpy() for v in (x.reshape(-1, x.shape[-1]), w1, w2))
+    *scalars, by_w1, by_w2 = nufft.gradients(x2, *map(float, amplitudes), *w, double=x.dtype == torch.float64)
+    by_w = (v if v is None else torch.from_numpy(v).to(x.dtype) for v in (by_w1, by_w2))
+    return Gradients(*torch.tensor(scalars, dtype=x.dtype).unbind(), *by_w)
 
 
 def _by_autograd(x, amplitudes, w1, w2, engine):
@@ -124,7 +124,7 @@ def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal
     settings = dict(init=init, tied=tied, amplitudes=amplitudes, signal=signal, batch=batch, seed=seed, engine=engine,
                     dtype=dtype, device=device)  # fmt: skip
     size = max(1, min(64, TOGETHER // max(require_size("n", n), require_size("m", m))))
-    workers, seconds = torch.get_num_threads(), inits * 1e-9 * transform.costs(n, m, batch)["nufft"]
+    workers, seconds = torch.get_num_threads(), inits * 1e-9 * transform.costs(n, m, batch, dtype)["nufft"]
     each = map
     if workers > 1 and seconds > 4 and _fast(engine, n, m, batch, dtype, device):
         from loky import get_reusable_executor

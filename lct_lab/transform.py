@@ -105,17 +105,18 @@ def cosine_sine_sums(v, w):
     return cosine_product(v[..., 1:], w, later), _Product.apply(later * v[..., 1:], w, later, True)
 
 
-def costs(n, m, batch):
+def costs(n, m, batch, dtype):
     """Nanoseconds of the loss and its gradients by each engine on one thread: a rule that benchmarks/engine.py fits."""
-    return {"dense": 100_000 + n * m * (30 + 1.5 * batch), "nufft": 350_000 + batch * (250 * m + 60 * n)}
+    cosine, product = (28, 0.6) if dtype == torch.float64 else (11, 0.2)
+    return {"dense": 1_000_000 + n * m * (cosine + product * batch), "nufft": 600_000 + 130 * batch * (n + m)}
 
 
 def choose_engine(n, m, batch, dtype, device):
     """The faster engine for n samples, m frequencies and `batch` signals: "dense" or "nufft".
 
-    By `costs`, the same for both dtypes. On CUDA dense unless cufinufft is installed.
+    By `costs`. On CUDA dense unless cufinufft is installed.
     """
-    expected = costs(n, m, batch)
+    expected = costs(n, m, batch, dtype)
     if expected["dense"] <= expected["nufft"]:
         return "dense"
     if torch.device(device).type != "cpu":
