@@ -46,7 +46,7 @@ def dense_loop(n, m):
 def by_hand(engine):
     def prepare(n, m):
         x, a, w1, w2 = problem(n, m)
-        return lambda: lct_lab.gradients(x, *a, w1, w2, engine=engine)
+        return lambda: lct_lab.gradients(x, *a.tolist(), w1, w2, engine=engine)
 
     return prepare
 

@@ -227,23 +227,26 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, sums=None, double=True):
         work.plan.setpts(w1)
     both = work.pair(x) if sums is None else sums
     C, T = both.real, both.imag
-    X = (a1 * x[:, :1] + a2 * C) / n**0.5
+    size = 1 / (n * m) ** 0.5
+    X = C * (a2 * size)  # over √M as well: so that it is Y, not √M Y, that comes back
+    X += x[:, :1] * (a1 * size)
     if not tied:
         work.plan.setpts(w2)
-    Y = work.transpose(X) / m**0.5
-    e = a4 * Y
-    e[:, 0] = a3 * Y[:, 0]
-    e -= x
-    loss = np.einsum("bi,bi", e, e)
-    e *= 2
+    Y = work.transpose(X)
+    e = Y * (2 * a4)
+    e[:, 0] = 2 * a3 * Y[:, 0]
+    e -= 2 * x
     both = work.pair(e)
     G, S = both.real, both.imag
-    g = (a3 * e[:, :1] + a4 * G) / m**0.5
-    by_w1 = np.einsum("bi,bi->i", g, T) * (-a2 * n**0.5 / batch)
-    by_w2 = np.einsum("bi,bi->i", X, S) * (-a4 * n / m**0.5 / batch)
+    g = G * (a4 / m**0.5)
+    g += e[:, :1] * (a3 / m**0.5)
+    by_w1 = np.einsum("bi,bi->i", g, T)
+    by_w1 *= -a2 * n**0.5 / batch
+    by_w2 = np.einsum("bi,bi->i", X, S)
+    by_w2 *= -a4 * n / batch
     first = np.einsum("b,b", e[:, 0], Y[:, 0])
     return (
-        loss / batch,
+        np.einsum("bi,bi", e, e) / 4 / batch,
         np.einsum("b,bi->", x[:, 0], g) / n**0.5 / batch,
         np.einsum("bi,bi", g, C) / n**0.5 / batch,
         first / batch,

@@ -86,7 +86,7 @@ def _by_nufft(x, amplitudes, w1, w2):
 
     if x.is_cuda:
         return _by_autograd(x, amplitudes, w1, w2, nufft)
-    x2, *w = (v if v is None else v.detach().double().numpy() for v in (x.reshape(-1, x.shape[-1]), w1, w2))
+    x2, *w = (v if v is None else v.detach().double().numpy() for v in (torch.atleast_2d(x), w1, w2))
     *scalars, by_w1, by_w2 = nufft.gradients(x2, *map(float, amplitudes), *w, double=x.dtype == torch.float64)
     by_w = (v if v is None else torch.from_numpy(v).to(x.dtype) for v in (by_w1, by_w2))
     return Gradients(*torch.tensor(scalars, dtype=x.dtype).unbind(), *by_w)
