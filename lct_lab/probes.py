@@ -87,7 +87,8 @@ def _by_nufft(x, amplitudes, w1, w2):
     if x.is_cuda:
         return _by_autograd(x, amplitudes, w1, w2, nufft)
     x2, *w = (v if v is None else v.detach().double().numpy() for v in (torch.atleast_2d(x), w1, w2))
-    *scalars, by_w1, by_w2 = nufft.gradients(x2, *map(float, amplitudes), *w, double=x.dtype == torch.float64)
+    a = (v.item() if isinstance(v, torch.Tensor) else v for v in amplitudes)
+    *scalars, by_w1, by_w2 = nufft.gradients(x2, *a, *w, double=x.dtype == torch.float64)
     by_w = (v if v is None else torch.from_numpy(v).to(x.dtype) for v in (by_w1, by_w2))
     return Gradients(*torch.tensor(scalars, dtype=x.dtype).unbind(), *by_w)
 
@@ -159,8 +160,8 @@ def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, see
         raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
     indices, drawn, measured = range(first, first + count), [], []
     for index in indices:
-        x = signals.draw(signal, n, inits.generator(seed, n, m, init, index, "signal"), index=index, batch=batch)
         a, *w = inits.draw(n, m, init=init, tied=tied, amplitudes=amplitudes, seed=seed, index=index)
+        x = signals.draw(signal, n, inits.generator(seed, n, m, init, index, "signal"), index=index, batch=batch)
         drawn.append([a, *(v if v is None else torch.as_tensor(v, dtype=dtype, device=device) for v in (x, *w))])
     if _fast(engine, n, m, batch, dtype, device):
         from lct_lab import nufft

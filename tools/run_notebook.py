@@ -109,7 +109,7 @@ class Job:
         self.began, self.timeout = time.time(), timeout
         (ROOT / "build").mkdir(exist_ok=True)
         self.staging = Path(tempfile.mkdtemp(prefix=f"{self.name[:2]}-", dir=ROOT / "build"))
-        self.executed, self.log = self.staging / f"{self.name}.ipynb.part", self.staging / "log.txt"
+        self.executed, self.log = self.staging / f"{self.name}.ipynb", self.staging / "log.txt"
         environment = {**os.environ, **THREADS, "LCT_LAB_OUT": str(self.staging), "LCT_LAB_PREFIX": self.prefix,
                        "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}  # fmt: skip
         environment.pop("JUPYTER_PATH", None)

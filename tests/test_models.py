@@ -1,0 +1,68 @@
+"""The model is its two transforms, and its gradients by hand are autograd's."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lct_lab
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@given(n=st.integers(1, 20), m=st.integers(1, 20), batch=st.integers(1, 3), seed=st.integers(0, 2**32))
+def test_hand_gradients_and_homogeneity(tied, engine, n, m, batch, seed):
+    model = lct_lab.LCT(n, m, tied=tied, seed=seed, dtype=torch.float64, engine="dense")
+    x = torch.randn(batch, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    loss = model.loss(x)
+    loss.backward()
+    found = lct_lab.gradients(x, *model.parameters(), engine=engine)
+    assert torch.allclose(found.loss, loss.detach(), rtol=1e-9, atol=1e-9)
+    for name, parameter in model.named_parameters():
+        assert torch.allclose(getattr(found, name), parameter.grad, rtol=1e-8, atol=1e-8), name
+    assert (found.w2 is None) == tied
+    with torch.no_grad():
+        y = model(x)
+        sides = (model.a1 * found.a1 + model.a2 * found.a2, model.a3 * found.a3 + model.a4 * found.a4,
+                 2 * (y * (y - x)).sum(-1).mean())  # fmt: skip
+    assert sides[0].item() == pytest.approx(sides[1].item(), abs=1e-8)
+    assert sides[0].item() == pytest.approx(sides[2].item(), abs=1e-8)
+
+
+def test_the_orthogonal_start_is_stationary_and_reconstructs():
+    model, x = lct_lab.LCT(64, 64, init="orthogonal", dtype=torch.float64), torch.randn(3, 64, dtype=torch.float64)
+    model.loss(x).backward()
+    assert torch.allclose(model(x), x, atol=1e-9)
+    assert all(p.grad.abs().max() < 1e-8 for p in model.parameters())
+
+
+def test_parameters_and_seeds():
+    model = lct_lab.LCT(8, 5, seed=3)
+    assert [name for name, _ in model.named_parameters()] == ["a1", "a2", "a3", "a4", "w1", "w2"]
+    assert [name for name, _ in lct_lab.LCT(8, 5, tied=True).named_parameters()] == ["a1", "a2", "a3", "a4", "w1"]
+    assert (
+        model.w1.dtype == torch.get_default_dtype() and lct_lab.LCT(8, 5, dtype=torch.float64).a1.dtype == torch.float64
+    )
+    again = lct_lab.LCT(8, 5, seed=3)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), again.parameters(), strict=True))
+    torch.manual_seed(0)
+    first = lct_lab.LCT(8, 5)
+    torch.manual_seed(0)
+    assert torch.equal(first.w1, lct_lab.LCT(8, 5).w1) and not torch.equal(first.w1, model.w1)
+    assert model.loss(torch.ones(0, 8)).isnan() and model(torch.ones(0, 8)).shape == (0, 8)
+    assert "n=8, m=5" in repr(model)
+
+
+@pytest.mark.parametrize("change, error, words", [
+    ({"n": 0}, ValueError, "n must be at least 1, got 0"),
+    ({"m": 2.5}, TypeError, "m must be an integer"),
+    ({"init": "sorted"}, ValueError, "init must be one of random, shuffled, orthogonal, jittered, got 'sorted'"),
+    ({"engine": "fft"}, ValueError, "engine must be one of"),
+    ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+    ({"dtype": torch.int64}, TypeError, "dtype must be torch.float32 or torch.float64"),
+])  # fmt: skip
+def test_bad_input(change, error, words):
+    with pytest.raises(error, match=words):
+        lct_lab.LCT(**{"n": 8, "m": 5, **change})
+    with pytest.raises(ValueError, match="x must have 8 samples along its last axis, got 7"):
+        lct_lab.LCT(8, 5)(torch.ones(7))

@@ -1,0 +1,163 @@
+"""The dense definition against loops, scipy and finite differences; bad input for both engines."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lct_lab
+from lct_lab import init, transform
+
+
+def by_loops(x, a1, a2, w):
+    """The definition, a sample and a frequency at a time."""
+    n = len(x)
+    return [(a1 * x[0] + a2 * sum(math.cos(wk * j) * x[j] for j in range(1, n))) / math.sqrt(n) for wk in w]
+
+
+def back_by_loops(X, n, a3, a4, w):
+    m = len(w)
+    return [a3 * sum(X) / math.sqrt(m)] + [
+        a4 * sum(math.cos(w[k] * j) * X[k] for k in range(m)) / math.sqrt(m) for j in range(1, n)
+    ]
+
+
+def doubles(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+sizes = {"n": st.integers(1, 12), "m": st.integers(1, 12), "seed": st.integers(0, 2**32)}
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@given(**sizes)
+def test_both_directions_are_the_definition(engine, n, m, seed):
+    x, X, w = doubles(seed, n), doubles(seed + 1, m), 20 * doubles(seed + 2, m)
+    w[-1] = w[0]
+    assert lct_lab.analyze(x, 1.1, 0.7, w, engine=engine).tolist() == pytest.approx(
+        by_loops(x.tolist(), 1.1, 0.7, w.tolist()), abs=1e-9)  # fmt: skip
+    assert lct_lab.synthesize(X, n, 0.9, -1.3, w, engine=engine).tolist() == pytest.approx(
+        back_by_loops(X.tolist(), n, 0.9, -1.3, w.tolist()), abs=1e-9)  # fmt: skip
+
+
+@given(**sizes)
+def test_synthesis_is_the_transpose_of_analysis(n, m, seed):
+    x, X, w = doubles(seed, n), doubles(seed + 1, m), 20 * doubles(seed + 2, m)
+    forward = lct_lab.analyze(x, 1.1, 0.7, w) @ X * n**0.5
+    assert forward.item() == pytest.approx((x @ lct_lab.synthesize(X, n, 1.1, 0.7, w)).item() * m**0.5, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 17, 256])
+def test_the_orthogonal_start_is_the_orthonormal_dct(n):
+    x, w = doubles(n, n), torch.as_tensor(init.orthogonal(n))
+    X = lct_lab.analyze(x, 1.0, 2**0.5, w)
+    assert np.allclose(X, scipy.fft.dct(x.numpy(), type=3, norm="ortho"), atol=1e-9)
+    assert np.allclose(lct_lab.synthesize(X, n, 1.0, 2**0.5, w), x, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (2, 3, 5), (5,), (1, 0, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+def test_any_leading_shape(shape, dtype, engine):
+    x, w = torch.ones(shape, dtype=dtype), torch.linspace(0, 3, 4, dtype=dtype)
+    X = lct_lab.analyze(x, 1.0, 1.0, w, engine=engine)
+    y = lct_lab.synthesize(X, 5, 1.0, 1.0, w, engine=engine)
+    assert X.shape == (*shape[:-1], 4) and y.shape == shape and X.dtype == y.dtype == dtype
+
+
+@pytest.mark.parametrize("n, m", [(1, 1), (1, 3), (4, 1), (5, 4)])
+def test_derivatives_by_finite_differences(n, m):
+    leaves = [v.requires_grad_() for v in (doubles(0, 2, n), doubles(1, 4), doubles(2, m), doubles(3, m))]
+
+    def model(x, a, w1, w2):
+        return lct_lab.synthesize(lct_lab.analyze(x, a[0], a[1], w1, engine="dense"), n, a[2], a[3], w2, engine="dense")
+
+    assert torch.autograd.gradcheck(model, leaves)
+    assert torch.autograd.gradgradcheck(model, leaves)
+
+
+def test_blocks_change_nothing_and_bound_the_memory(monkeypatch):
+    x, w = doubles(0, 3, 200), doubles(1, 150).requires_grad_()
+    whole = lct_lab.analyze(x, 1.0, 1.0, w, engine="dense")
+    (slope,) = torch.autograd.grad(whole.square().sum(), w)
+    monkeypatch.setattr(transform, "BLOCK", 1000)
+    held, outer = [], torch.outer
+    monkeypatch.setattr(torch, "outer", lambda a, b, out: held.append(out.numel()) or outer(a, b, out=out))
+    parts = lct_lab.analyze(x, 1.0, 1.0, w, engine="dense")
+    assert torch.allclose(parts, whole, atol=1e-12)
+    assert torch.allclose(torch.autograd.grad(parts.square().sum(), w)[0], slope, atol=1e-9)
+    assert max(held) <= 1000
+
+
+def analysis(**change):
+    given = {"x": torch.ones(4), "a1": 1.0, "a2": 1.0, "w": torch.ones(3), "engine": "auto", **change}
+    return lct_lab.analyze(given.pop("x"), given.pop("a1"), given.pop("a2"), given.pop("w"), **given)
+
+
+def synthesis(**change):
+    given = {"X": torch.ones(3), "n": 4, "a3": 1.0, "a4": 1.0, "w": torch.ones(3), **change}
+    return lct_lab.synthesize(*given.values())
+
+
+nan, meta = float("nan"), torch.ones(3, device="meta")
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("change, error, words", [
+    ({"x": [1.0, 2.0]}, TypeError, "x must be a torch tensor, got list"),
+    ({"x": torch.ones(4, dtype=torch.int64)}, TypeError, "x must be float32 or float64, got torch.int64"),
+    ({"x": torch.ones(4, dtype=torch.complex64)}, TypeError, "x must be float32 or float64, got torch.complex64"),
+    ({"x": torch.tensor(1.0)}, ValueError, "x must have at least one entry along its last axis"),
+    ({"x": torch.ones(2, 0)}, ValueError, "x must have at least one entry along its last axis"),
+    ({"x": torch.tensor([1.0, nan])}, ValueError, "x must be finite"),
+    ({"w": torch.tensor([1.0, float("inf")])}, ValueError, "w must be finite"),
+    ({"w": torch.ones(3, dtype=torch.float64)}, TypeError, "w must have the dtype of x"),
+    ({"w": meta}, TypeError, "w must have the device of x"),
+    ({"w": torch.ones(2, 2)}, ValueError, "w must have 1 dimension"),
+    ({"a1": torch.ones(2)}, ValueError, "a1 must be a number or a one-element tensor"),
+    ({"a2": nan}, ValueError, "a2 must be finite"),
+    ({"a2": torch.tensor(nan)}, ValueError, "a2 must be finite"),
+    ({"a1": "1"}, TypeError, "a1 must be a real number"),
+    ({"a1": torch.ones(1, dtype=torch.float64)}, TypeError, "a1 must have the dtype of x"),
+])  # fmt: skip
+def test_bad_input_is_named_whichever_engine(engine, change, error, words):
+    with pytest.raises(error, match=words):
+        analysis(engine=engine, **change)
+
+
+@pytest.mark.parametrize("change, error, words", [
+    ({"n": 0}, ValueError, "n must be at least 1, got 0"),
+    ({"n": 2.0}, TypeError, "n must be an integer"),
+    ({"n": True}, TypeError, "n must be an integer"),
+    ({"X": torch.ones(4)}, ValueError, "X must have one coefficient per frequency, 3"),
+])  # fmt: skip
+def test_bad_input_to_synthesis(change, error, words):
+    with pytest.raises(error, match=words):
+        synthesis(**change)
+
+
+def test_an_unknown_engine():
+    with pytest.raises(ValueError, match="engine must be one of auto, dense, nufft, got 'fast'"):
+        analysis(engine="fast")
+
+
+def test_importing_sets_nothing_and_loads_nothing_heavy():
+    code = """if True:
+        import sys, random, numpy, torch
+        before = torch.get_num_threads(), torch.get_default_dtype(), torch.get_rng_state().sum(), numpy.random.get_state()[1].sum()
+        loaded = set(sys.modules)
+        import lct_lab
+        lct_lab.analyze, lct_lab.LCT, lct_lab.probe, lct_lab.predict
+        after = torch.get_num_threads(), torch.get_default_dtype(), torch.get_rng_state().sum(), numpy.random.get_state()[1].sum()
+        assert before == after
+        heavy = {"pandas", "matplotlib", "finufft", "statsmodels", "pywt", "scipy.stats", "papermill", "dask", "loky"}
+        print(sorted(heavy & (set(sys.modules) - loaded)))
+    """  # noqa: E501
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stdout + result.stderr
