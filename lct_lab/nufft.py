@@ -167,6 +167,14 @@ def _plans(modes, count, double, threads, thread, process):
     return finufft.Plan(2, (modes,), n_trans=count, isign=1, nthreads=threads, **options)
 
 
+def lag_sums(w, count):
+    """P(l) = Σ_k cos(l w_k), l = 0 … count-1, and the function G -> Σ_l l sin(l w_k) G_l, in numpy on one plan."""
+    plan, phase = _plan(count, 1, True), np.exp(1j * w * (count // 2))
+    plan.setpts(w)
+    P = plan.execute_adjoint(phase.conj()).real
+    return P, lambda G: (plan.execute((np.arange(count) * G).astype(complex)) * phase).imag
+
+
 class _Workspace:
     """Reused arrays for the pair sums of `count` signals of n samples; in numpy, whose calls cost less than torch's."""
 

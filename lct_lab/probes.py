@@ -196,3 +196,45 @@ def _summaries(values):
     size = np.abs(values)
     return {"mean": values.mean(1), "rms": np.sqrt(np.square(size).mean(1)), "mean_abs": size.mean(1),
             "median_abs": np.median(size, 1), "max_abs": size.max(1)}  # fmt: skip
+
+
+def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
+    """Gradients of every named parameter of any torch module over random inits and sizes: rows as `probe`'s, and size.
+
+    Parameters
+    ----------
+    build : size -> module, drawing its init from torch's generator. sizes : list of sizes. batch : (size, torch
+    Generator) -> input of `loss`. loss : (module, batch) -> scalar tensor.
+    curvature : when positive, as many Rademacher vectors v estimate the Hessian's diagonal, E v ⊙ Hv, whose mean
+    over the parameter's entries is the column curvature.
+
+    Columns: size, init, group (the parameter's name), mean, rms, mean_abs, median_abs, max_abs, loss[, curvature].
+    Torch's global generator is left as it was. Raises ValueError or TypeError naming the argument.
+    """
+    import pandas as pd
+
+    inits, seed = require_size("inits", inits), require_size("seed", seed, 0)
+    curvature = require_size("curvature", curvature, 0)
+    rows = []
+    for size in sizes:
+        for index in range(inits):
+            with torch.random.fork_rng(devices=[]):
+                stream = np.random.SeedSequence(seed, spawn_key=(require_size("sizes", size), index)).generate_state(2)
+                torch.manual_seed(int(stream[0]))
+                module = build(size)
+                if not isinstance(module, torch.nn.Module):
+                    raise TypeError(f"build must return a torch module, got {type(module).__name__}")
+                value = loss(module, batch(size, torch.Generator().manual_seed(int(stream[1]))))
+                names, parameters = zip(*module.named_parameters(), strict=True)
+                found = torch.autograd.grad(value, parameters, create_graph=curvature > 0, materialize_grads=True)
+                diagonal = [0.0] * len(names)
+                for _ in range(curvature):
+                    signs = [torch.randint_like(g, 0, 2).mul(2).sub(1) for g in found]
+                    products = torch.autograd.grad(found, parameters, signs, retain_graph=True, materialize_grads=True)
+                    diagonal = [d + (v * h).mean().item() / curvature
+                                for d, v, h in zip(diagonal, signs, products, strict=True)]  # fmt: skip
+            for name, gradient, curve in zip(names, found, diagonal, strict=True):
+                entry = _summaries(gradient.detach().double().reshape(1, -1).numpy())
+                row = {"size": size, "init": index, "group": name, **{k: v.item() for k, v in entry.items()}}
+                rows.append(row | {"loss": value.item()} | ({"curvature": curve} if curvature else {}))
+    return pd.DataFrame(rows)

@@ -95,7 +95,8 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
     return tuple(np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
 
 
-def fit_exponents(table, value="measured", predicted="predicted", asymptotic=None, *, draws=1000, level=0.95, seed=0):
+def fit_exponents(table, value="measured", predicted="predicted", asymptotic=None, *, sizes=("n", "m"), draws=1000,
+                  level=0.95, seed=0):  # fmt: skip
     """The powers of N and M in log(value) = c + A log N + B log M, group by group, and whether a prediction has them.
 
     Ordinary least squares over the rows of each group, with a percentile bootstrap over rows. The same regression on
@@ -104,48 +105,48 @@ def fit_exponents(table, value="measured", predicted="predicted", asymptotic=Non
 
     Parameters
     ----------
-    table : columns group, n, m, `value` and `predicted`; at least four sizes per group, of which not all share
-    n, m or n/m. asymptotic : {group: (power of N, power of M)}, or None.
+    table : columns group, n, m (or those that `sizes` names), `value` and `predicted`; at least four sizes per group,
+    of which not all share n, m or n/m. asymptotic : {group: (power of N, power of M)}, or None.
 
     Returns one row per group and size (n, m): group, size, exponent, low, high, predicted, asymptotic, verdict
     ("agrees" where `predicted` lies in the interval widened by 0.01). Raises ValueError naming a column or a group.
     """
     import pandas as pd
 
-    missing = {"group", "n", "m", value, predicted} - set(table)
-    if missing:
-        raise ValueError(f"table must have the columns group, n, m, {value} and {predicted}, got none called {missing}")
+    expected = ("group", *sizes, value, predicted)
+    if missing := set(expected) - set(table):
+        raise ValueError(f"table must have the columns {', '.join(expected)}, got none called {missing}")
     if not (table[[value, predicted]] > 0).all(axis=None):
         raise ValueError(f"{value} and {predicted} must be positive to have a logarithm")
     rng, rows = np.random.default_rng(seed), []
     for group, part in table.groupby("group", sort=False):
-        if np.linalg.matrix_rank(_design(part)) < 3 or len(part) < 4:
+        if np.linalg.matrix_rank(_design(part, sizes)) <= len(sizes) or len(part) < 4:
             raise ValueError(f"group {group} must be measured at four sizes or more, not all of one n, m or n/m")
-        fitted, expected = _slopes(part, value), _slopes(part, predicted)
+        fitted, wanted = _slopes(part, value, sizes), _slopes(part, predicted, sizes)
         resampled = []
         while len(resampled) < draws:
             again = part.iloc[rng.integers(len(part), size=len(part))]
-            if np.linalg.matrix_rank(_design(again)) == 3:
-                resampled.append(_slopes(again, value))
+            if np.linalg.matrix_rank(_design(again, sizes)) > len(sizes):
+                resampled.append(_slopes(again, value, sizes))
         bounds = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        for place, size in enumerate(("n", "m")):
+        for place, size in enumerate(sizes):
             low, high = bounds[:, place]
-            agrees = low - 0.01 <= expected[place] <= high + 0.01
+            agrees = low - 0.01 <= wanted[place] <= high + 0.01
             rows.append({"group": group, "size": size, "exponent": fitted[place], "low": low, "high": high,
-                         "predicted": expected[place],
+                         "predicted": wanted[place],
                          "asymptotic": asymptotic[group][place] if asymptotic else np.nan,
                          "verdict": "agrees" if agrees else "differs"})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _design(part):
-    return np.column_stack([np.log(part["n"]), np.log(part["m"]), np.ones(len(part))])
+def _design(part, sizes):
+    return np.column_stack([*(np.log(part[size]) for size in sizes), np.ones(len(part))])
 
 
-def _slopes(part, column):
+def _slopes(part, column, sizes):
     from statsmodels.regression.linear_model import OLS
 
-    return OLS(np.log(part[column].to_numpy()), _design(part)).fit().params[:2]
+    return OLS(np.log(part[column].to_numpy()), _design(part, sizes)).fit().params[: len(sizes)]
 
 
 def compare(measured, predicted, band, error=None):

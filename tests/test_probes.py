@@ -99,3 +99,40 @@ def test_bad_gradients_input():
                              ((x, w, torch.ones(2)), "w2 must have as many frequencies as w1, 3, got 2")):  # fmt: skip
         with pytest.raises(ValueError, match=words):
             lct_lab.gradients(arguments[0], 1.0, 1.0, 1.0, 1.0, *arguments[1:])
+
+
+def mlp(width):
+    return torch.nn.Sequential(torch.nn.Linear(8, width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
+
+
+def test_any_module_is_probed_and_the_lct_as_by_probe():
+    import pandas as pd
+
+    options = dict(batch=lambda n, g: torch.rand(1, n, generator=g, dtype=torch.float64) * 2 - 1,
+                   loss=lambda model, x: model.loss(x))  # fmt: skip
+    build = lambda n: lct_lab.LCT(n, n, dtype=torch.float64)  # noqa: E731
+    found = lct_lab.probe_module(build, [64], inits=300, **options)
+    assert found.equals(lct_lab.probe_module(build, [64], inits=300, **options))
+    ours = lct_lab.probe(64, 64, inits=300)
+    scales = pd.DataFrame(
+        {"module": found.groupby("group")["rms"].median(), "probe": ours.groupby("group")["rms"].median()}
+    )
+    assert (np.abs(np.log(scales["module"] / scales["probe"]))[["a2", "a4", "w1", "w2"]] < 0.2).all()
+
+
+def test_curvature_of_a_quadratic_is_exact():
+    class Bowl(torch.nn.Module):
+        def __init__(self, size):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(size))
+
+    options = dict(batch=lambda n, g: torch.arange(1.0, n + 1), loss=lambda model, x: (x * model.weight**2).sum())
+    found = lct_lab.probe_module(Bowl, [3, 5], inits=2, curvature=2, **options)
+    assert found["curvature"].tolist() == pytest.approx([4.0, 4.0, 6.0, 6.0])
+    before = torch.get_rng_state()
+    lct_lab.probe_module(
+        mlp, [4], batch=lambda n, g: torch.randn(2, 8, generator=g), loss=lambda f, x: f(x).sum(), inits=1
+    )
+    assert torch.equal(before, torch.get_rng_state())
+    with pytest.raises(TypeError, match="build must return a torch module, got int"):
+        lct_lab.probe_module(lambda n: n, [4], batch=lambda n, g: 0, loss=lambda f, x: 0)

@@ -1,0 +1,69 @@
+"""Scale rules as ordinary torch parameter groups."""
+
+import math
+
+from lct_lab import theory
+from lct_lab.checks import require_choice
+
+RULES = ("raw", "original", "equal", "curvature")
+ORIGINAL = {"a1": "a1 sum", "a2": "a2 root", "a3": "a3 one", "a4": "a4 mean", "w1": "w1 max", "w2": "w2 max"}
+
+
+def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
+    """One parameter group a named parameter, its rate lr · factor, for any torch optimizer.
+
+    For an LCT trained on E L / Nσ², the factors of a1, a3 | a2, a4 | w are
+
+    raw        1 | 1 | 1
+    original   1 over the original notebook's divisors
+    equal      scale of a4 over scale of the group, from `theory.predict`: gradients of equal size (Adam: 1)
+    curvature  SGD N/4 | 1 | M/N², one over the Gauss-Newton diagonal (a2, a4: O(1), w: N²/M); Adam 1 | 1 | 2/N, the
+               width of a basin in w
+
+    For any other module, "equal" and "curvature" take measured `scales`, {parameter: (gradient, curvature)}: SGD gets
+    1/gradient or 1/curvature, Adam 1 or 1/√curvature, relative to the first parameter.
+
+    optimizer : "sgd" for SGD, "adam" for all that divide by the gradient's size (Adam, AdamW, …).
+    n : samples in use, when fewer than the model's. Returns a list of dicts with params, lr and name.
+    Raises ValueError for an unknown rule or optimizer, or a model without the parameters that the rule needs.
+    """
+    require_choice("rule", rule, RULES)
+    require_choice("optimizer", optimizer, ("sgd", "adam"))
+    if not (isinstance(lr, (int, float)) and math.isfinite(lr) and lr > 0):
+        raise ValueError(f"lr must be a positive number, got {lr!r}")
+    parameters = dict(model.named_parameters())
+    if rule == "raw":
+        factors = dict.fromkeys(parameters, 1.0)
+    elif scales is not None:
+        factors = _measured(parameters, rule, optimizer, scales)
+    elif {"a1", "a2", "a3", "a4", "w1"} <= set(parameters) <= set(theory.GROUPS):
+        factors = _derived(model, parameters, rule, optimizer, n or model.n)
+    else:
+        raise ValueError(f"rule {rule!r} needs the parameters a1, a2, a3, a4, w1 of an LCT, or measured scales; "
+                         f"the model has {', '.join(parameters)}")  # fmt: skip
+    return [{"params": [p], "lr": lr * factors[name], "name": name} for name, p in parameters.items()]
+
+
+def _derived(model, parameters, rule, optimizer, n):
+    m = model.m
+    if rule == "original":
+        return {name: 1 / theory.RULES[ORIGINAL[name]](n, m) for name in parameters}
+    if rule == "equal":
+        if optimizer == "adam":
+            return dict.fromkeys(parameters, 1.0)
+        scale = theory.predict(n, m, tied=model.tied)["rms"]
+        return {name: scale["a4"] / scale[name] for name in parameters}
+    first, frequency = (n / 4, m / n**2) if optimizer == "sgd" else (1.0, 2 / n)
+    return {name: {"a1": first, "a3": first, "a2": 1.0, "a4": 1.0}.get(name, frequency) for name in parameters}
+
+
+def _measured(parameters, rule, optimizer, scales):
+    if missing := set(parameters) - set(scales):
+        raise ValueError(
+            f"scales must have a (gradient, curvature) for each parameter, got none for {', '.join(missing)}"
+        )
+    which = 0 if rule == "equal" else 1
+    power = 1.0 if optimizer == "sgd" else which / 2
+    sizes = {name: abs(scales[name][which]) ** power for name in parameters}
+    reference = next(iter(sizes.values()))
+    return {name: reference / size for name, size in sizes.items()}
