@@ -87,7 +87,7 @@ def _prefix(values):
 
 @lru_cache(maxsize=2)
 def _counts(n):
-    """How many (i, j), 1 <= i, j < n, have |i-j| = l, plus how many have i+j = l; of each sum its largest difference."""
+    """How many (i, j), 1 <= i, j < n, have |i-j| = l, plus how many i+j = l; and of each sum its largest difference."""
     lag = np.arange(2 * n - 1)
     difference = np.maximum(n - 1 - lag, 0) * np.where(lag == 0, 1, 2)
     total = np.maximum(np.minimum(lag - 1, 2 * n - 1 - lag), 0)
@@ -95,10 +95,19 @@ def _counts(n):
 
 
 def _untied(n, m, a1, a2, a3, a4, w1, w2):
-    gram1 = a1**2 + a2**2 / 2 * (_dirichlet(w1[:, None] - w1, n) + _dirichlet(w1[:, None] + w1, n))
-    gram2 = a3**2 + a4**2 / 2 * (_dirichlet(w2[:, None] - w2, n) + _dirichlet(w2[:, None] + w2, n))
+    gram1, gram2 = a1**2 + a2**2 / 2 * _kernel(w1, n), a3**2 + a4**2 / 2 * _kernel(w2, n)
     meet = _dirichlet(w2 - w1, n) + _dirichlet(w2 + w1, n)
     return (gram1 * gram2).sum(), a1 * a3 * m + a2 * a4 / 2 * meet.sum()
+
+
+def _kernel(w, n):
+    """2 Σ_{j=1}^{n-1} cos(w_k j) cos(w_l j): by Christoffel and Darboux from outer products, close pairs directly."""
+    low, high, cosine = torch.cos((n - 1) * w), torch.cos(n * w), torch.cos(w)
+    apart = cosine[:, None] - cosine
+    near = apart.detach().abs() < 1e-3
+    value = (torch.outer(high, low) - torch.outer(low, high)) / torch.where(near, 1.0, apart) - 1
+    k, l = near.nonzero(as_tuple=True)
+    return value.index_put((k, l), _dirichlet(w[k] - w[l], n) + _dirichlet(w[k] + w[l], n))
 
 
 def _dirichlet(v, n):
@@ -151,13 +160,14 @@ class Constant(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The trained model, its history (DataFrame), E L / Nσ², the number of bins filled, and why training stopped."""
+    """The trained model, its history (DataFrame), E L / Nσ², the bins filled, why it stopped, and w1 along the way."""
 
     model: models.LCT
     history: object
     loss: float
     filled: int
     stopped: str
+    paths: np.ndarray
 
 
 def filled_bins(w, n):
@@ -167,7 +177,7 @@ def filled_bins(w, n):
 
 
 def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, objective="expected", batch=100,
-        seed=0, every=50, target=0.0, checkpoint=None, progress=False):  # fmt: skip
+        seed=0, every=50, target=0.0, checkpoint=None, paths=False, progress=False):  # fmt: skip
     """Train `model` in place by SGD (momentum 0.9) or Adam (0.9, 0.99) on E L / Nσ² or on batches of signals.
 
     Parameters
@@ -177,6 +187,7 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
     whenever the size changes. objective : "expected", or a signal as in `signals.draw`, `batch` of them a step.
     every, target : how often the history is written, and the expected loss at which to stop early.
     checkpoint : a path; written with the history, and continued from when it exists, to the same bytes.
+    paths : keep w1 at each row of the history.
 
     Returns `Result`; a loss that is not finite ends with the last good state and says in `stopped` whose gradient
     grew. Raises ValueError or TypeError naming an argument, also for a checkpoint of another model or version.
@@ -190,6 +201,7 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
     if not (isinstance(objective, str) and objective == "expected"):
         objective = signals.check(objective, model.n, batch)
     parameters, history, stopped = dict(model.named_parameters()), [], "all steps done"
+    last, trace = None, []
     size = schedule.size(0)
     torch_optimizer = _optimizer(model, rule, lr, optimizer, size)
     start = _load(checkpoint, model, torch_optimizer, generator, history, schedule) if checkpoint else 0
@@ -205,25 +217,27 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
             rates = [group["lr"] for group in fresh]
         for group, rate in zip(torch_optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * schedule.rate(step)
-        good = [p.detach().clone() for p in parameters.values()]
+        here = [p.detach().clone() for p in parameters.values()]
         loss = _loss(model, objective, size, scale, generator, batch)
         torch_optimizer.zero_grad()
         loss.backward()
         if not torch.isfinite(loss):
-            stopped = _blame(step, parameters, good)
+            stopped = _blame(step, parameters, here)
             with torch.no_grad():
-                [p.copy_(old) for p, old in zip(parameters.values(), history_state, strict=True)]
+                for p, old in zip(parameters.values(), last or here, strict=True):
+                    p.copy_(old)
             break
-        history_state = good
+        last = here
         torch_optimizer.step()
         if spread := schedule.spread(step):
             with torch.no_grad():
                 for name in ("w1", "w2")[: 1 if model.tied else 2]:
-                    parameters[name] += torch.as_tensor(generator.standard_normal(model.m) * spread).to(
-                        parameters[name]
-                    )
+                    noise = torch.as_tensor(generator.standard_normal(model.m) * spread)
+                    parameters[name] += noise.to(parameters[name])
         if step % every == 0 or step == steps - 1:
             history.append(_row(step, size, loss, parameters, torch_optimizer, model))
+            if paths:
+                trace.append(model.w1.detach().numpy().copy())
             if checkpoint:
                 _save(checkpoint, model, torch_optimizer, generator, history, step + 1, schedule)
             if size == model.n and history[-1]["loss"] <= target:
@@ -234,7 +248,8 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
         w2 = None if model.tied else model.w2.double()
         a = [p.double() for p in (model.a1, model.a2, model.a3, model.a4)]
         final = expected_loss(model.n, *a, model.w1.double(), w2).item()
-    return Result(model, pd.DataFrame(history), final, filled_bins(model.w1.detach(), model.n), stopped)
+    filled = filled_bins(model.w1.detach(), model.n)
+    return Result(model, pd.DataFrame(history), final, filled, stopped, np.array(trace))
 
 
 def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, objective="expected", init="random", **options):
