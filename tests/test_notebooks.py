@@ -21,6 +21,9 @@ SMALL = {
     "06": "largest=10000 dense_largest=1000 seconds=0.05",
     "07": "draws=300",
     "08": "inits=150",
+    "09": "n_max=128",
+    "10": "n=64 starts=1 plain_steps=600 zoom=32",
+    "11": "steps=100 starts=1 n=32",
 }
 
 
