@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,13 @@ def test_house_rules(path):
     assert not any(isinstance(node, ast.FunctionDef) for text in sources for node in ast.walk(ast.parse(text)))
     assert sum(text.count("\n") + 1 for text in sources) <= 150
     assert "save_figure" in "".join(sources)
+
+
+def test_the_readme_lists_every_notebook_and_its_links_resolve():
+    text = (ROOT / "README.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert {f"notebooks/rendered/{path.name}" for path in NOTEBOOKS} <= set(links)
+    assert all((ROOT / link).exists() for link in links if "://" not in link)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
