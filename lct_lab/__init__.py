@@ -14,7 +14,7 @@ _HOMES = {
     "predict": "theory",
     "param_groups": "balance",
     "recover": "training",
-    "sweep": "sweep",
+    "sweep": "sweeps",
 }
 __all__ = list(_HOMES)
 

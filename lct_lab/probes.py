@@ -152,10 +152,7 @@ def _block(n, m, size, inits, settings, start):
 
 def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, seed, engine, dtype, device):
     """The rows of inits first … first + count - 1, as flat dicts."""
-    n, m = require_size("n", n), require_size("m", m)
-    require_choice("init", init, inits.INITS)
-    require_choice("engine", engine, transform.ENGINES)
-    amplitudes, signal = require_amplitudes(amplitudes), signals.check(signal, n, batch)
+    amplitudes, signal = require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     if dtype not in (torch.float32, torch.float64):
         raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
     indices, drawn, measured = range(first, first + count), [], []
@@ -183,6 +180,14 @@ def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, see
     return [{"init": index, "group": name, **{column: values[place].item() for column, values in summary.items()},
              "loss": loss[place].item()} for place, index in enumerate(indices)
             for name, summary in summaries.items()]  # fmt: skip
+
+
+def require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine):
+    """Amplitudes and signal in their checked form; raises for any argument of `probe` that is out of range."""
+    n, m, _ = require_size("n", n), require_size("m", m), require_size("seed", seed, 0)
+    require_choice("init", init, inits.INITS)
+    require_choice("engine", engine, transform.ENGINES)
+    return require_amplitudes(amplitudes), signals.check(signal, n, batch)
 
 
 def _fast(engine, n, m, batch, dtype, device):

@@ -1,7 +1,10 @@
 """Summaries of measurements, and tables on disk with their provenance."""
 
+import hashlib
+import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,7 @@ def output(kind, name):
     return folder / f"{number}-{os.environ.get('LCT_LAB_PREFIX', '')}{rest}" if rest else folder / name
 
 
+@cache
 def provenance():
     """Versions of what determines a number: python, torch, numpy, pandas, finufft and lct_lab."""
     from importlib.metadata import PackageNotFoundError, version
@@ -54,15 +58,60 @@ def write(table, name):
     return table
 
 
-def write_raw(table, path):
-    """Save raw rows as parquet: exact, with `table.attrs` and the versions inside; whole or not at all."""
+def write_raw(table, path, part=None):
+    """Save raw rows as parquet: exact, with `table.attrs` and the versions inside; whole or not at all.
+
+    `part` is the temporary name; the file is on the disk before it takes its own. The rows' hash goes in as well.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    saved = table.copy()
+    saved, part = table.copy(), Path(part or path.with_name(path.name + ".part"))
     saved.attrs = {**table.attrs, "versions": provenance()}
-    part = path.with_name(path.name + ".part")
-    saved.to_parquet(part)
+    saved.attrs["content"] = _content(saved)
+    with part.open("wb") as file:
+        saved.to_parquet(file)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
+
+
+def _content(table):
+    """A hash of rows, columns and attrs: parquet's own checks do not cover every byte."""
+    import pandas as pd
+
+    attrs = {key: value for key, value in table.attrs.items() if key != "content"}
+    shape = json.dumps([list(table.columns), [str(kind) for kind in table.dtypes], attrs], sort_keys=True, default=str)
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
+    return hashlib.sha256(shape.encode() + rows).hexdigest()[:16]
+
+
+def read(*paths):
+    """Raw rows of one or more files, checked against their hash: a DataFrame, its attrs what all files share.
+
+    Raises ValueError for a file that is truncated or changed, and where files were made by different code, versions
+    or data type, naming both: rows that disagree on what made them do not belong in one table.
+    """
+    import pandas as pd
+
+    parts = []
+    for path in paths:
+        try:
+            part = pd.read_parquet(path)
+            good = part.attrs.get("content") == _content(part)
+        except Exception as error:  # whatever a damaged file makes of a parser
+            raise ValueError(f"{path} is damaged: {error}") from None
+        if not good:
+            raise ValueError(f"{path} is damaged: its rows are not those it was written with")
+        for key in ("code", "versions", "dtype"):
+            if parts and part.attrs.get(key) != parts[0].attrs.get(key):
+                raise ValueError(
+                    f"{path} and {paths[0]} disagree on {key}: {part.attrs.get(key)} and {parts[0].attrs.get(key)}"
+                )
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    first = parts[0].attrs
+    table.attrs = {key: value for key, value in first.items() if all(part.attrs.get(key) == value for part in parts)}
+    return table
 
 
 def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
