@@ -14,15 +14,16 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 # Small enough for seconds, large enough that the claim still holds.
 SMALL = {
+    "00": "n=64 m=48 inits=3",
     "01": "n=200 m=160 batch=200",
     "02": "n=300 m=300 inits=60 n_max=512",
     "03": "inits=400 window=256 batch_max=64",
-    "04": "inits=120 n_max=256",
+    "04": "samples=65536 n_max=1024",
     "05": "draws=400",
     "06": "largest=10000 dense_largest=1000 seconds=0.05",
     "07": "draws=300",
     "08": "inits=150",
-    "09": "n_max=128",
+    "09": "n_max=512",
     "10": "n=64 starts=1 plain_steps=600 zoom=32",
     "11": "steps=100 starts=1 n=32",
 }
