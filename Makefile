@@ -7,14 +7,16 @@ STAMP := $(VENV)/.complete
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help venv notebooks test lab new bench clean
+.PHONY: help venv notebooks test lab site share new bench clean
 help:
 	@echo "make venv        set up $(VENV)"
 	@echo "make notebooks   run every notebook whose code or package changed; tables to data/, figures to figures/"
 	@echo "                 NB=03 one of them, P=\"inits=500 n=2000\" with other parameters (to build/runs/),"
 	@echo "                 FULL=1 the long versions (to NN-full-*), SCHEDULER=tcp://... sweeps on a Dask cluster"
 	@echo "make test        run the tests"
-	@echo "make lab         open JupyterLab at the first notebook"
+	@echo "make lab         open JupyterLab at the explorer, which lists the other notebooks"
+	@echo "make site        turn the executed notebooks into pages that open without a network: build/site/index.html"
+	@echo "make share NB=04 one of them as one HTML file, to send: build/share/"
 	@echo "make new NB=12-my-question   start a notebook from the template"
 	@echo "make bench       measure the claims about speed; writes data/bench.csv and figures/bench.*"
 	@echo "make clean       remove build/ (results stay); rm -r $(VENV) removes the set-up"
@@ -39,7 +41,13 @@ test: $(STAMP)
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile $(T)
 
 lab: $(STAMP)
-	@$(PY) -m jupyterlab notebooks/01-a-learnable-transform-contains-the-dct.ipynb
+	@$(PY) -m jupyterlab notebooks/00-explore.ipynb
+
+site: $(STAMP)
+	@$(PY) tools/build_site.py
+
+share: $(STAMP)
+	@$(PY) tools/build_site.py --share "$(NB)"
 
 new: $(STAMP)
 	@$(PY) tools/run_notebook.py --new "$(NB)"

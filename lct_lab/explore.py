@@ -313,13 +313,17 @@ def explorer(settings=None):
     return Explorer(settings or Settings()).widget
 
 
+def abstract(path):
+    """Title and question of a notebook, from its first cell."""
+    first = "".join(json.loads(path.read_text())["cells"][0]["source"]).splitlines()
+    question = next((line for line in first if line.startswith(ASKS)), "")
+    return first[0].lstrip("# "), question.removeprefix(ASKS).strip()
+
+
 def contents():
-    """The project's other notebooks, each a link, its title and its question, from its first cell; for display."""
+    """The project's other notebooks, each a link, its title and its question, for display."""
     from IPython.display import Markdown
 
-    lines = []
-    for path in sorted((tables.root() / "notebooks").glob("[0-9][0-9]-*.ipynb")):
-        first = "".join(json.loads(path.read_text())["cells"][0]["source"]).splitlines()
-        question = next((line for line in first if line.startswith(ASKS)), "").removeprefix(ASKS)
-        lines.append(f"* [{first[0].lstrip('# ')}]({path.name}).{question}")
-    return Markdown("\n".join(line for line in lines if "](00-" not in line))
+    found = sorted((tables.root() / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+    titles = {path.name: abstract(path) for path in found if not path.name.startswith("00-")}
+    return Markdown("\n".join(f"* [{title}]({name}). {question}" for name, (title, question) in titles.items()))

@@ -255,7 +255,7 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
 def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, objective="expected", init="random", **options):
     """Find the DCT from a random start: `fit` by Adam, coarse to fine, on an `LCT(n, m)` drawn from `seed`.
 
-    steps : 1500 up to n = 512, and ∛(n/512) times as many beyond, when None. m : n when None. Untied models need sorted
+    steps : 2500 ⁴√(n/512) when None. m : n when None. Untied models need sorted
     starts: w_k and w̃_k that are far apart never meet. Other options, and what is returned, as in `fit`.
     """
     n = require_size("n", n)
@@ -266,7 +266,7 @@ def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, objective="exp
 
 
 def default_steps(n):
-    return max(1500, round(1500 * (n / 512) ** (1 / 3)))
+    return round(2500 * (n / 512) ** 0.25)
 
 
 def _optimizer(model, rule, lr, name, size):

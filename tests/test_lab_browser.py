@@ -25,6 +25,9 @@ def lab(tmp_path_factory):
     (home / "lct_lab").symlink_to(ROOT / "lct_lab")
     shutil.copy(ROOT / "notebooks" / "00-explore.ipynb", home / "notebooks")
     folders = {f"JUPYTER_{name}": str(home / name.lower()) for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")}
+    other = home / "data_dir" / "kernels" / "python3"  # another project's kernel of the same name
+    other.mkdir(parents=True)
+    (other / "kernel.json").write_text('{"argv": ["false"], "display_name": "another", "language": "python"}')
     folders |= {f"JUPYTERLAB_{name}_DIR": str(home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={PORT}", "--allow-root",
                "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", "--LabApp.expose_app_in_browser=True",

@@ -1,0 +1,154 @@
+"""The pages: whole without a network, and then as a browser shows them, wide and narrow, light and dark."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from browser import SHOTS, chromium  # noqa: F401
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parent.parent
+RENDERED = sorted((ROOT / "notebooks" / "rendered").glob("*.ipynb"))
+PAGES = ["index", *(path.stem for path in RENDERED)]
+
+
+def build(project, *arguments):
+    return subprocess.run([sys.executable, "tools/build_site.py", *arguments], cwd=project, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the notebooks and tables, with its site and the shared page of notebook 10."""
+    project = tmp_path_factory.mktemp("project")
+    for folder in ("notebooks", "data", "tools"):
+        shutil.copytree(ROOT / folder, project / folder, ignore=shutil.ignore_patterns("sweeps", "__pycache__"))
+    for arguments in ((), ("--share", "10")):
+        result = build(project, *arguments)
+        assert result.returncode == 0, result.stderr
+    return project
+
+
+def soup(path):
+    return BeautifulSoup(path.read_text(), "html.parser")
+
+
+def test_every_page_is_there_and_every_link_resolves(project):
+    site = project / "build" / "site"
+    assert {path.stem for path in site.glob("*.html")} == set(PAGES)
+    linked = set()
+    for name in PAGES:
+        page = soup(site / f"{name}.html")
+        assert len(page.select("h1")) == 1 and page.title.string
+        for element in page.select("[src], [href]"):
+            link = element.get("src") or element.get("href")
+            assert not re.match("https?:|//|/", link), f"{name} needs {link[:80]}"
+            assert link.startswith(("data:", "#")) or (site / link).exists(), f"{name} links to {link}"
+            linked.add(link)
+        assert all(image["alt"].strip() for image in page.select("img")), f"a figure of {name} has no words"
+    assert {f"{name}.html" for name in PAGES} <= linked
+    assert {path.name for path in (ROOT / "data").glob("[0-9]*.csv")} <= linked
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
+def test_every_page_says_what_made_it(project, path):
+    import json
+
+    made = json.loads(path.read_text())["metadata"]["lct_lab"]
+    said = soup(project / "build" / "site" / f"{path.stem}.html").footer.get_text()
+    for name, value in made["parameters"].items():
+        assert f"{name}={value}" in said
+    assert all(word in said for word in (made["notebook"], made["package"], f"torch {made['versions']['torch']}"))
+
+
+def test_a_shared_page_is_one_file_with_all_in_it(project):
+    (path,) = (project / "build" / "share").iterdir()
+    page = soup(path)
+    links = [e.get("src") or e.get("href") for e in page.select("[src], [href]")]
+    assert links and all(link.startswith(("data:", "#")) for link in links)
+    assert {a["download"] for a in page.select("a[download]")} >= {"10-from-random-to-the-dct.ipynb", "10-cases.csv"}
+    assert path.stat().st_size < 5e6
+
+
+def test_an_unknown_number_is_one_sentence_and_writes_nothing(project):
+    before = sorted((project / "build").rglob("*"))
+    result = build(project, "--share", "77")
+    assert result.returncode == 1 and "NB must be the number of an executed notebook, 00, 01" in result.stderr
+    assert sorted((project / "build").rglob("*")) == before
+
+
+def open_page(browser, address, **options):
+    """The page with no network, and what went wrong on the way."""
+    context, wrong = browser.new_context(offline=True, **options), []
+    page = context.new_page()
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("requestfailed", lambda request: wrong.append(request.url[:200]))
+    page.goto(address.as_uri())
+    page.wait_for_function("window.MathJax?.startup?.promise")
+    page.evaluate("MathJax.startup.promise")
+    return page, wrong
+
+
+LOOKS = {"wide": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+         "narrow": {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"}}  # fmt: skip
+UNTYPESET = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  while (walker.nextNode()) {
+    const place = walker.currentNode.parentElement;
+    if (!place.closest("pre, code, script, style, mjx-container") && walker.currentNode.data.includes("$"))
+      found.push(walker.currentNode.data);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_browser_shows_it_whole(project, chromium, name, look):  # noqa: F811
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, wrong = open_page(chromium, project / "build" / "site" / f"{name}.html", **LOOKS[look])
+    assert not wrong
+    assert page.evaluate("[...document.images].every((image) => image.complete || image.loading === 'lazy')")
+    assert page.evaluate("[...document.images].every((i) => i.loading === 'lazy' || i.naturalWidth > 100)")
+    assert page.evaluate(UNTYPESET) == []
+    assert page.locator("mjx-merror").count() == 0 and page.locator("mjx-container").count() > 0
+    if name in ("index", "04-gradients-follow-derived-laws", "10-from-random-to-the-dct"):
+        page.screenshot(path=SHOTS / f"site-{name}-{look}.png")
+    page.evaluate("document.querySelectorAll('details').forEach((code) => { code.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= LOOKS[look]["viewport"]["width"]
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.context.close()
+
+
+def test_a_shared_page_opens_alone_with_its_formulas(project, chromium, tmp_path):  # noqa: F811
+    (path,) = (project / "build" / "share").iterdir()
+    page, wrong = open_page(chromium, shutil.copy(path, tmp_path / "page.html"))
+    assert not wrong and page.evaluate(UNTYPESET) == [] and page.locator("mjx-container").count() > 0
+    page.context.close()
+
+
+def test_tables_sort_and_the_theme_turns(project, chromium):  # noqa: F811
+    page, _ = open_page(chromium, project / "build" / "site" / "04-gradients-follow-derived-laws.html")
+    table = page.locator("table").first
+    column = [cell.strip() for cell in table.locator("thead tr").first.locator("th, td").all_inner_texts()]
+    place = next(index for index, name in enumerate(column) if name.startswith("measured"))
+    read = f"rows => rows.map((row) => parseFloat(row.cells[{place}].textContent))"
+    before = table.locator("tbody tr").evaluate_all(read)
+    head = table.get_by_role("button", name="measured")
+    for order in ("ascending", "descending"):
+        head.press("Enter")
+        after = table.locator("tbody tr").evaluate_all(read)
+        assert after == sorted(before, reverse=order == "descending") != before
+        assert table.locator(f"th[aria-sort={order}]").count() == 1
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    page.get_by_role("button", name="Dark").click()
+    assert page.evaluate(paper) != light and page.get_by_role("button", name="Light").is_visible()
+    page.get_by_role("button", name="Show code").click()
+    assert page.locator("details:not([open])").count() == 0
+    page.context.close()
