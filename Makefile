@@ -54,6 +54,7 @@ new: $(STAMP)
 
 bench: $(STAMP)
 	@LCT_LAB_OUT=. $(PY) benchmarks/bench.py
+	@LCT_LAB_OUT=. $(PY) benchmarks/sweep.py
 
 clean:
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis

@@ -2,8 +2,10 @@
 
 import argparse
 import sys
+from collections import Counter
 
 from lct_lab import init
+from lct_lab.checks import require_size
 
 
 def main(arguments=None):
@@ -30,8 +32,8 @@ def main(arguments=None):
     try:
         if given.command == "status":
             found = sweeps.status(given.directory, given.verify)
-            print(", ".join(f"{count} {name}" for name, count in found.items()))
-            return 0 if not found["left"] and not found["damaged"] else 1
+            print("\n".join(_lines(found)))
+            return 1 if found["left"] or found["failed"] or found["damaged"] else 0
         shared = ("init", "tied", "inits", "seed", "signal", "block")
         table = sweeps.sweep(given.n, given.m, directory=given.out, executor=_executor(given),
                             **{name: getattr(given, name) for name in shared})  # fmt: skip
@@ -45,12 +47,25 @@ def main(arguments=None):
     return 0
 
 
+def _lines(found):
+    """Counts in all, then by size and start what is not done, and the names of what failed or is damaged."""
+    yield ", ".join(f"{len(names)} {state}" for state, names in found.items())
+    counts = Counter((name.rsplit("-", 2)[0], state) for state, names in found.items() for name in names)
+    for size in dict.fromkeys(size for size, state in counts if state != "done"):
+        yield f"  {size}: " + ", ".join(f"{counts[size, state]} {state}" for state in found if counts[size, state])
+    for state in ("failed", "damaged"):
+        yield from (f"  {state}: {name}" for name in found[state])
+
+
 def _executor(given):
     if given.scheduler:
         from importlib import import_module  # the cluster's library is not this package's
 
-        return import_module("distributed").Client(given.scheduler).get_executor()
-    if given.workers > 1:
+        try:
+            return import_module("distributed").Client(given.scheduler).get_executor()
+        except ImportError as error:
+            raise RuntimeError(f"--scheduler needs the extra 'cluster', which cannot be loaded: {error}") from None
+    if require_size("--workers", given.workers) > 1:
         from loky import get_reusable_executor
 
         return get_reusable_executor(given.workers, env={"OMP_NUM_THREADS": "1"})

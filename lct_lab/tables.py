@@ -1,6 +1,7 @@
 """Summaries of measurements, and tables on disk with their provenance."""
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 
 from lct_lab.checks import require_choice
 
-PACKAGES = ("lct_lab", "torch", "numpy", "pandas", "finufft")
+PACKAGES = ("lct_lab", "torch", "numpy", "pandas", "pyarrow", "finufft")
 
 
 def root():
@@ -37,7 +38,7 @@ def output(kind, name):
 
 @cache
 def provenance():
-    """Versions of what determines a number: python, torch, numpy, pandas, finufft and lct_lab."""
+    """Versions of what determines a number or the bytes it is saved as: python and PACKAGES."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
@@ -61,18 +62,22 @@ def write(table, name):
 def write_raw(table, path, part=None):
     """Save raw rows as parquet: exact, with `table.attrs` and the versions inside; whole or not at all.
 
-    `part` is the temporary name; the file is on the disk before it takes its own. The rows' hash goes in as well.
+    `part` is the temporary name. The rows' hash goes in as well. Returns the table as it was saved.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    saved, part = table.copy(), Path(part or path.with_name(path.name + ".part"))
+    saved, part = table.copy(deep=False), Path(part or path.with_name(path.name + ".part"))
     saved.attrs = {**table.attrs, "versions": provenance()}
-    saved.attrs["content"] = _content(saved)
-    with part.open("wb") as file:
-        saved.to_parquet(file)
-        file.flush()
-        os.fsync(file.fileno())
+    saved.attrs |= {"content": _content(saved)}
+    part.write_bytes(_encoded(saved))
     part.replace(path)
+    return saved
+
+
+def _encoded(table):
+    target = io.BytesIO()
+    table.to_parquet(target)
+    return target.getvalue()
 
 
 def _content(table):
@@ -80,8 +85,10 @@ def _content(table):
     attrs = {key: value for key, value in table.attrs.items() if key != "content"}
     shape = json.dumps([list(table.columns), [str(kind) for kind in table.dtypes], attrs], sort_keys=True, default=str)
     content = hashlib.sha256(shape.encode())
-    for column in table:
-        values = table[column].to_numpy()
+    bare = table.copy(deep=False)
+    bare.attrs = {}  # pandas copies them deeply with every column
+    for column in bare:
+        values = bare[column].to_numpy()
         content.update(values.tobytes() if values.dtype.kind in "biuf" else "\0".join(map(str, values)).encode())
     return content.hexdigest()[:16]
 
@@ -89,28 +96,43 @@ def _content(table):
 def read(*paths):
     """Raw rows of one or more files, checked against their hash: a DataFrame, its attrs what all files share.
 
-    Raises ValueError for a file that is truncated or changed, and where files were made by different code, versions
-    or data type, naming both: rows that disagree on what made them do not belong in one table.
+    Raises ValueError for a file that is truncated or changed, by a single byte, and where files were made by different
+    code, versions or settings, naming both: rows that disagree on what made them do not belong in one table.
     """
+    if not paths:
+        raise ValueError("paths must name at least one file, got none")
+    return joined([_read(path) for path in paths], paths)
+
+
+def _read(path):
     import pandas as pd
 
-    parts = []
-    for path in paths:
-        try:
-            part = pd.read_parquet(path)
-            good = part.attrs.get("content") == _content(part)
-        except Exception as error:  # whatever a damaged file makes of a parser
-            raise ValueError(f"{path} is damaged: {error}") from None
-        if not good:
-            raise ValueError(f"{path} is damaged: its rows are not those it was written with")
-        for key in ("code", "versions", "dtype"):
-            if parts and part.attrs.get(key) != parts[0].attrs.get(key):
-                raise ValueError(
-                    f"{path} and {paths[0]} disagree on {key}: {part.attrs.get(key)} and {parts[0].attrs.get(key)}"
-                )
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
+    data = Path(path).read_bytes()
+    try:
+        table = pd.read_parquet(io.BytesIO(data))
+        good = table.attrs.get("content") == _content(table)
+    except Exception as error:  # whatever a damaged file makes of a parser
+        raise ValueError(f"{path} is damaged: {error}") from None
+    # the hash is of rows and attrs; the rest of the file is what the same versions would write again
+    if not good or (table.attrs.get("versions") == provenance() and _encoded(table) != data):
+        raise ValueError(f"{path} is damaged: it is not what was written")
+    return table
+
+
+def joined(parts, names):
+    """Raw tables as one, its attrs what all share; ValueError naming the two that disagree on what made them."""
+    import pandas as pd
+
     first = parts[0].attrs
+    for part, name in zip(parts, names, strict=True):
+        for key in ("code", "versions", "dtype", "seed", "signal", "batch", "amplitudes", "engine"):
+            if part.attrs.get(key) != first.get(key):
+                found = f"{part.attrs.get(key)} and {first.get(key)}"
+                raise ValueError(f"{name} and {names[0]} disagree on {key}: {found}")
+    bare = [pd.DataFrame(part) for part in parts]
+    for part in bare:
+        part.attrs = {}  # compared by concat, two by two
+    table = pd.concat(bare, ignore_index=True)
     table.attrs = {key: value for key, value in first.items() if all(part.attrs.get(key) == value for part in parts)}
     return table
 

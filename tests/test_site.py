@@ -16,7 +16,8 @@ PAGES = ["index", *(path.stem for path in RENDERED)]
 
 
 def build(project, *arguments):
-    return subprocess.run([sys.executable, "tools/build_site.py", *arguments], cwd=project, capture_output=True, text=True)
+    command = [sys.executable, "tools/build_site.py", *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
