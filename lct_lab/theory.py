@@ -2,18 +2,22 @@
 
 Notation: γ = N/M, σ² = E x², b = (a2 a4 / 2)², q = a1/√γ, p = a3 q - 1, z = a2² σ² (N-1) / 2N, α = √(b/γ). The
 derivations are in notebooks 04 (independent frequencies), 07 (sorted) and 08 (tied). Frequencies meet in one of
-four couplings: "shuffled" and "sorted" (`random` starts), "tied", and "grid" (`orthogonal` starts).
+four couplings: "shuffled" and "sorted" (`random` starts), "tied", and "grid" (`orthogonal` and `jittered` starts).
 """
 
 import math
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
+from lct_lab.checks import require_amplitudes, require_choice, require_flag, require_samples, require_size
+
 GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
 STARTS = ("random", "shuffled", "orthogonal", "jittered")
-LEAST, WIDEST = 32, 16  # sizes from LEAST on; of sorted frequencies, 1/WIDEST <= N/M <= WIDEST
+LEAST, WIDEST, FOLDS = 32, 16, 8  # sizes from LEAST on; sorted 1/WIDEST <= N/M <= WIDEST; of a grid N <= FOLDS M
+JITTER = 0.25  # of `jittered` starts, in units of the spacing
 UNIT_AMPLITUDES = (1.0, 2**0.5, 1.0, 2**0.5)
 
 
@@ -221,20 +225,23 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
     signals, E g² falls as floor + (E g² - floor)/B.
     `amplitudes=None`: each mean and mean square is a polynomial in amplitudes from U(½, 3/2), averaged exactly.
 
-    Medians of sorted and tied frequencies take the factors of a product as independent: high by up to a quarter.
-    Covered: n, m >= 32; for sorted starts 1/16 <= n/m <= 16; for orthogonal and jittered n <= m, and of the latter
-    the loss and a1 ... a4 (frequencies NaN). Raises ValueError, with what is covered, for anything else.
+    Medians of sorted, tied and jittered frequencies take the factors of a product as independent: high by up to a
+    quarter, of jittered ones at batch 1 by up to three quarters. The `law` of orthogonal and jittered starts is that of
+    the exact grid at n <= m; the numbers know more.
+    Covered: n, m >= 32; for sorted starts 1/16 <= n/m <= 16; for orthogonal and jittered n <= 8 m. Raises TypeError
+    for a wrong type, ValueError, with what is covered, for anything else.
     """
     import pandas as pd
 
-    _require_covered(n, m, init, tied, batch)
-    s = describe(signal)
+    n, m, tied, batch = _require_covered(n, m, init, tied, batch)
+    amplitudes = require_amplitudes(amplitudes)
+    s = describe(signal if isinstance(signal, str) else require_samples(signal))
     if np.ndim(signal) == 2 and np.shape(signal)[1] != n:
         raise ValueError(f"signal must have windows of n = {n} samples, got {np.shape(signal)[1]}")
     a, weight = _amplitudes(init, amplitudes)
     coupling = {"random": "sorted", "shuffled": "shuffled"}.get(init, "grid")
     coupling = "tied" if tied and coupling != "grid" else coupling
-    spread = _jitter(n, m, tied) if init == "jittered" else None
+    spread = JITTER if init == "jittered" else 0.0
     loss, given = _given(n, m, coupling, tied, a, s, spread)
     rows = {}
     for group, (mean, square, floor) in given.items():
@@ -250,15 +257,14 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
 
 
 def _require_covered(n, m, init, tied, batch):
-    for name, value, least in (("n", n, LEAST), ("m", m, LEAST), ("batch", batch, 1)):
-        if isinstance(value, bool) or value != int(value) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, the range the laws cover, got {value!r}")
-    if init not in STARTS:
-        raise ValueError(f"init must be one of {', '.join(STARTS)}, the starts the laws cover, got {init!r}")
+    n, m, batch = require_size("n", n, LEAST), require_size("m", m, LEAST), require_size("batch", batch)
+    tied = require_flag("tied", tied)
+    require_choice("init", init, STARTS)
     if init == "random" and not tied and not 1 / WIDEST <= n / m <= WIDEST:
         raise ValueError(f"n/m must be between 1/{WIDEST} and {WIDEST}, which the sorted laws cover, got {n / m:.4g}")
-    if init in ("orthogonal", "jittered") and n > m:
-        raise ValueError(f"n must be at most m, the range the {init} laws cover, got n = {n}, m = {m}")
+    if init in ("orthogonal", "jittered") and n > FOLDS * m:
+        raise ValueError(f"n must be at most {FOLDS} m, the range the {init} laws cover, got n = {n}, m = {m}")
+    return n, m, tied, batch
 
 
 def _amplitudes(init, amplitudes):
@@ -275,22 +281,6 @@ def _amplitudes(init, amplitudes):
     return nodes, np.prod(np.stack(np.meshgrid(*[weight] * 4, indexing="ij")).reshape(4, -1), axis=0)
 
 
-def _jitter(n, m, tied):
-    """Of frequencies moved by U(-¼, ¼) π/m: r_j = E cos(j δ), and the sums that the mean loss is made of.
-
-    Returns (Σ r_j², Σ (1 - r_j²), the spread Σ Var B_ij) with B_ij = (2/√m) Σ_k cos(w_k i) cos(w̃_k j), 1 <= i, j < n.
-    """
-    r = np.sinc(np.arange(2 * n - 1) / (4 * m)) ** 2
-    inner = r[1:n]
-    if not tied:
-        return inner.sum(), np.sum(1 - inner), (n - 1) ** 2 - inner.sum() ** 2 + np.sum(1 + r[2::2] - 2 * inner**2) / 2
-    lag = np.arange(2 * n - 1)
-    sums = np.where(lag <= n, lag - 1, 2 * n - 1 - lag)[2:]  # how many (i, j) have i + j = lag
-    differences = 2 * (n - 1 - lag[1 : n - 1])
-    spread = (np.sum(differences * (1 - r[1 : n - 1])) + np.sum(sums * (1 - r[2:]))) / 2
-    return float(n - 1), np.sum(1 - inner), spread
-
-
 def _given(n, m, coupling, tied, a, s, spread):
     """The mean loss and {group: (mean, mean square, floor)} of amplitudes given as arrays; batch 1."""
     a1, a2, a3, a4 = a
@@ -299,16 +289,12 @@ def _given(n, m, coupling, tied, a, s, spread):
     p = a3 * q - 1
     b, alpha = (a2 * a4 / 2) ** 2, a2 * a4 / 2 / math.sqrt(g)
     z, beta, rest = _scalars(n, m, coupling, tied, a, s, spread)
-    slope = a3 * p / math.sqrt(g) + a1 * a4**2 * P / (2 * n) * (1 if coupling != "grid" else 0)
-    edge = (a1 * a4) ** 2 * s.first2 * P / (2 * n)  # Σ_n E y_n² that comes from x_0
+    column, fourth, drift = P / (2 * n), 0.0, b**2 * (4 / 3 if coupling == "tied" else 0)
     if coupling == "grid":
-        kept, moved, scatter = spread or (float(P), 0.0, 0.0)
-        edge = edge * moved / P
-        slope = slope + a1 * a4**2 / (2 * n) * moved
-        coherent = kept if tied or not spread else _squares(n, m)
-        power = s.s2 * (alpha**2 * coherent + b / n * scatter)
-        match = s.s2 * alpha * kept
-        wobble = s.s2**2 * 0 * b
+        (row, fourth, trace, total), near = _grid(n, m, tied, a, spread)
+        column, drift = row / g, max(0.0, near.drift)
+        power, match = s.s2 * alpha**2 * total, s.s2 * alpha * trace
+        wobble = max(0.0, 2 * near.wobble + (s.x4 / s.s2**2 - 3) * near.diagonal)
     elif coupling == "tied":
         power = s.s2 * (P * alpha**2 + b * (P * (P - 1) + P / 2) / n)
         match = s.s2 * P * alpha
@@ -320,16 +306,18 @@ def _given(n, m, coupling, tied, a, s, spread):
         power = s.s2 * b * P**2 / n * gain
         match = s.s2 * alpha * pairing(n, m) if coupling == "sorted" else 0.0
         wobble = gain**2 * (2 * b**2 * (2 + g) + b**2 * (s.x4 / s.s2**2 - 3)) + b
+    slope = a3 * p / math.sqrt(g) + a1 * a4**2 * column
+    edge = (a1 * a4) ** 2 * s.first2 * column  # Σ_n E y_n² that comes from x_0
     loss = p**2 * s.first2 + a3**2 * z + P * s.s2 + power + edge - 2 * match
     means = {"a1": 2 * s.first2 * slope, "a3": 2 * (p * q * s.first2 + a3 * z), "a4": 2 * (power + edge - match) / a4}
     means["a2"] = (a3 * means["a3"] + a4 * means["a4"] - a1 * means["a1"]) / a2
     squares = {"a1": 4 * (slope**2 * s.first4 + s.first2 * (beta**2 * z + rest)),
                "a3": 4 * (p**2 * q**2 * s.first4 + (p + a3 * q) ** 2 * s.first2 * z + 3 * a3**2 * z**2
-                          + 2 * p * q * a3 * s.first2 * z)}  # fmt: skip
-    init_part = 4 * s.s2**2 * n * b**2 * (4 / 3 if coupling == "tied" else 0)
+                          + 2 * p * q * a3 * s.first2 * z
+                          + (s.x4 - 3 * s.s2**2) * a3**2 * a2**4 * fourth / g**2)}  # fmt: skip
     floors = {"a1": means["a1"] ** 2, "a3": means["a3"] ** 2}
     for group, amplitude in (("a2", a2), ("a4", a4)):
-        floors[group] = means[group] ** 2 + init_part / amplitude**2
+        floors[group] = means[group] ** 2 + 4 * s.s2**2 * n * drift / amplitude**2
         squares[group] = floors[group] + 4 * s.s2**2 * n * wobble / amplitude**2
     given = {group: (means[group], squares[group], floors[group]) for group in ("a1", "a2", "a3", "a4")}
     for group, (square, floor) in _frequencies(n, m, coupling, tied, a, s, spread).items():
@@ -344,18 +332,13 @@ def _scalars(n, m, coupling, tied, a, s, spread):
     z = a2**2 * s.s2 * P / (2 * n)
     beta = a3**2 / math.sqrt(g) + a4**2 * math.sqrt(g) / 2
     if coupling == "grid":
-        moved = spread[1] if spread else 0.0
-        shift = (a2 * a4 / 2 / math.sqrt(g) - 1) * a4
-        apart = 0.0 if tied else shift**2 * s.s2 * moved / (2 * n)
-        return z * moved / P, a3**2 / math.sqrt(g) + shift / a2 * tied, apart
+        (row, *_), near = _grid(n, m, tied, a, spread)
+        rest = a4**2 * (near.U * P / (2 * n) + near.comb * (a2 * a4 / 2 * math.sqrt(g) * near.y - 1) ** 2 / g)
+        return a2**2 * s.s2 * row / g, 0.0, s.s2 * rest
     if coupling == "tied":
         return z, beta - a4 / a2 + a4**2 / (2 * math.sqrt(g)), a4**4 * a2**2 * s.s2 * 7 / 32
     gain = 1 + sorting(g) if coupling == "sorted" else 1.0
     return z, beta, s.s2 * a4**2 / 2 * (P / n) * (1 + (a2 * a4) ** 2 / 4 * gain)
-
-
-def _squares(n, m):
-    return float(np.sum(np.sinc(np.arange(1, n) / (4 * m)) ** 4))
 
 
 def _frequencies(n, m, coupling, tied, a, s, spread):
@@ -367,13 +350,15 @@ def _frequencies(n, m, coupling, tied, a, s, spread):
     unit = (a2 * a4 * s.s2) ** 2 * n**3 / m
     t2 = P * n * (2 * n - 1) / 12  # Σ n² / 2, the mean of |t|², t_n = n sin(w n)
     if coupling == "grid":
-        if spread:
-            return {group: (np.nan * unit, np.nan * unit) for group in (("w1",) if tied else ("w1", "w2"))}
-        inner, outer = a4**2 * (alpha - 1) ** 2 * P / 2 * s.s2, (a3 * p) ** 2 * s.first2
-        first = 4 * a2**2 / (n * m) * s.s2 * t2 * (inner + outer)
-        second = 4 * a4**2 / m * (alpha - 1) ** 2 * s.s2 * t2 * (a1**2 * s.first2 + a2**2 * s.s2 * P / 2) / n
-        joint = 8 * (a2 * a4 * (alpha - 1)) ** 2 / (n * m) * s.s2**2 * t2 * P / 2
-        return {"w1": (first + second + joint, 0 * b)} if tied else {"w1": (first, 0 * b), "w2": (second, 0 * b)}
+        near, f = _grid(n, m, tied, a, spread)[1], a1 * a4**2 * math.sqrt(g) / 2
+        outer = s.first2 * (f**2 * near.y2 - 2 * a3 * f * near.y + a3**2)  # of x_0: g_k / √M = 2 x_0 (f y_k - a3) + ...
+        scale = 4 * a2**2 / (n * m) * s.s2 * t2
+        w1, w2, floor = (scale * a4**2 * s.s2 * P / 2 * 3 * v for v in near.laws)
+        own = a1 * a4 / a2  # of x_0 in X_k
+        if tied:
+            outer = outer + s.first2 * 3 * own * (2 * (f * near.y - a3) * near.pull + own * near.second)
+        first, second = w1 + scale * outer, w2 * (1 + 2 * a1**2 * s.first2 / (a2**2 * s.s2 * P))
+        return {"w1": (first, floor)} if tied else {"w1": (first, floor), "w2": (second, floor)}
     mix = 4 * b / (n * m)
     own, other = P**2 / 4 + P / 8, (m - 1) * P / 4
     inner = a4**2 * P / 2 * (1 + mix * (own * s.colour + other)) + a3**4 * a2**2 * P / (2 * n)
@@ -502,3 +487,139 @@ def _two_sided(same, single, sign):
     centre = np.concatenate([single[::-1], [1.0], single]) * (sign > 0)
     full[K], full[:, K] = centre, centre
     return full
+
+
+def _grid(n, m, tied, a, jitter):
+    """The exact sums and the local laws of a grid, for amplitudes given as arrays of one."""
+    _, a2, a3, a4 = (float(np.squeeze(v)) for v in a)
+    alpha = a2 * a4 / 2 * math.sqrt(m / n)
+    return grid_sums(n, m, tied, jitter), grid_local(n / m, alpha, (a3 / a4) ** 2, tied, jitter)
+
+
+@lru_cache(maxsize=64)
+def grid_sums(n, m, tied, jitter):
+    """With P_i = Σ_k cos(w_k i) / m and y_i = α Σ_j A_ij x_j, 1 <= i, j < n: Σ E P_i², Σ (E P_i)⁴, Σ E A_ii, Σ E A_ij².
+
+    E P_i = r_i D_i, r_i = sinc(jitter i/m), D_i = (-1)^q at i = 2mq and else 0; tied A_ij = P_|i-j| + P_{i+j}.
+    """
+    i, inner = np.arange(2 * n - 1), slice(1, n)
+    r, double = np.sinc(jitter * i / m), np.sinc(2 * jitter * i / m)
+    D, twice = ((i % (k * m) == 0) * (1.0 - 2 * (i // (k * m) % 2)) for k in (2, 1))  # D_i and D_2i
+    square = (r * D) ** 2 + (1 - r**2 + twice * (double - r**2)) / (2 * m)
+    sums = np.sum(square[inner]), np.sum((r * D)[inner] ** 4)
+    if tied and jitter:
+        pairs = 2 * np.maximum(n - 1 - i, 0) + np.maximum(np.minimum(i - 1, 2 * n - 1 - i), 0)  # with |i-j|, i+j = lag
+        pairs[0] = n - 1
+        a, b = np.arange(m, n, m)[:, None], i[inner]  # where a is a multiple of m, P_|a-b| and P_{a+b} are correlated
+        rr = r[abs(a - b)] * r[a + b]
+        both = 2 * np.sum(rr * D[abs(a - b)] * D[a + b] + twice[a] * (double[a] - rr) / m)
+        return *sums, np.sum((1 + double * twice)[inner]), np.sum(pairs * square) + both
+    kept, i = r[inner] ** 2, i[inner]
+    met = np.bincount(np.minimum(i % (2 * m), -i % (2 * m)), kept, m + 1)  # i and j meet where i = ±j modulo 2m
+    e = i % m
+    c, sign, share = np.minimum(e, m - e), np.where(2 * e > m, -1, 1) * (1 - 2 * (i // m % 2)), np.full(m // 2 + 1, 0.5)
+    share[[m // 2, 0]] = (m % 2) / 2, 1  # cos(2w i) = sign cos(2w c), whose square has this mean over the grid
+    h, k = (np.bincount(c, sign * v, m // 2 + 1) for v in (double[inner], kept))  # 2 Σ E cos², 2 Σ (E cos)², less c = 0
+    h[0], k[0] = h[0] + n - 1, k[0] + kept.sum()
+    power = 4 * met[0] ** 2 + np.sum(met[1:m] ** 2) + share @ (h**2 - k**2) / m
+    return *sums, np.sum(kept * (1 + twice[inner])), power
+
+
+@lru_cache(maxsize=8)
+def _sites(g, tied, jitter):
+    """The grid around one frequency as N -> ∞, g = N/M: nodes, kernels, site 0's deviation, sums over the other sites.
+
+    e_l(t) = exp(iπg(l + u_l)t), -1 < t < 1, stands for the vector cos(w_l n), n = Nt, and e_l·e_j for its cosine sum.
+    Σ_l e^{iπgl(t - t')} joins t to t + 2q/g alone: the panels of nodes are such that these shifts keep them.
+    """
+    whole, part, (x, weight) = int(g), g % 1, _gauss(6)
+    panels = [(low + q, size, kind) for low, size, count, kind in ((0, part, whole + 1, 0), (part, 1 - part, whole, 6))
+              for q in range(count if size > 1e-9 else 0)]  # fmt: skip
+    t = np.concatenate([2 / g * (low + size * x) - 1 for low, size, _ in panels])
+    w = np.concatenate([size / g * weight for _, size, _ in panels])
+    coset = np.concatenate([kind + np.arange(6) for *_, kind in panels])
+    u, p = _gauss(5 + int(g / 3) if jitter else 1)
+    u, root = (2 * u - 1) * jitter, np.sqrt(w)  # kernels carry the roots of both weights: they compose as matrices
+    unit, link = np.outer(root, root), coset[:, None] == coset
+    e, r = root * np.exp(1j * math.pi * g * np.outer(u, t)), root * np.sinc(jitter * g * t)
+    same = unit * np.sinc(jitter * g * (t[:, None] - t))  # E e e*
+    K = same if tied else np.outer(r, r)  # E e ẽ*
+    k = SimpleNamespace(t=t, w=w, r=r, same=same, B=K * link / unit, others=link / unit / g - 1)
+    vars(k).update(_lattice(g, tied, u, p))
+    k.e, k.z, k.u, k.p = e, e, u, p  # one (tied) or both jitters of site 0
+    if not tied:
+        k.e, k.z = np.repeat(e, len(u), 0), np.tile(e, (len(u), 1))
+        k.u, k.p = np.tile(u, len(u)), np.outer(p, p).ravel()
+    k.d = d = g * (k.e[:, :, None] * k.z.conj()[:, None, :] - K)
+    h, B, B2 = d.conj().transpose(0, 2, 1), k.B, k.B @ k.B
+    dh, hd, k.left = d @ h, h @ d, B @ d
+    k.right, k.square = np.tensordot(k.p, hd, 1), hd
+
+    def trace(a, b):
+        return k.p @ np.einsum("kij,kji->k", a, b).real / g
+
+    twice = np.sum((abs(k.right) ** 2 + abs(np.tensordot(k.p, dh, 1)) ** 2) * k.others) / g + g**3 * k.cross
+    k.m2 = w @ np.diag(B2) + (trace(h, d) + trace(d, d)) / 2
+    k.m3 = w @ np.diag(B2 @ B) + trace(k.left, h) + trace(h @ B, d) + trace(k.left, d) + trace(hd, d)
+    k.m4 = w @ np.diag(B2 @ B2) + 2 * trace(B2 @ d, h) + 2 * trace(B2 @ h, d) + trace(B @ h, B @ h)
+    k.m4 += trace(k.left, k.left) + 2 * trace(B @ dh, d) + 2 * trace(B @ hd, h) + trace(hd, hd) + twice
+    return k
+
+
+def _lattice(g, tied, u, p):
+    """Σ_{l≠0} of means of products of s = e_l·e_0 and s' = its slope, site l against site 0; they fall off as l⁻³."""
+    lag = np.arange(1, int(min(30 / g + 30, 400)))
+    x = math.pi * g * (np.concatenate([-lag, lag])[:, None, None] + u[:, None] - u)  # l, jitter of l, jitter of 0
+    s, slope = np.sinc(x / np.pi), (np.cos(x) - np.sinc(x / np.pi)) / x
+    swap = (s - (s @ p)[:, :, None]) * (s - (p @ s)[:, None, :])  # e_l·(e_0 - E e_0) e_0·(e_l - E e_l)
+    if not tied:
+        s2, one, mean = p @ s**2 @ p, (p @ s) ** 2 @ p, p @ s @ p
+        two = np.sum(s2**2 - 2 * one**2 + mean**4)
+        meet = np.sum(s2 * (p @ slope**2 @ p) - one * ((p @ slope) ** 2 @ p))
+        return dict(meet=meet, joint=0.0, swap=(p @ swap @ p) @ mean, cross=two, two=two)
+    meet = np.sum(p @ (s * slope) ** 2 @ p - (p @ (s * slope)) ** 2 @ p)
+    joint = np.sum(p @ (s * slope) ** 2 @ p - ((p @ s**2) * (p @ slope**2)) @ p)
+    one, other, half = (p @ s**2)[:, None, :], (s**2 @ p)[:, :, None], s * np.sqrt(np.outer(p, p))
+    cross = np.sum(p @ (s**4 - one**2 - other**2) @ p) + np.sum((half @ half.transpose(0, 2, 1)) ** 2)
+    two = np.sum(p @ (s**2 - one - other + (one @ p)[:, :, None]) ** 2 @ p)
+    return dict(meet=meet, joint=joint, swap=np.sum(p @ (swap * s) @ p), cross=cross, two=two)
+
+
+@lru_cache(maxsize=4096)
+def grid_local(g, alpha, corner, tied, jitter):
+    """What one frequency sees of its neighbours as N -> ∞, g = N/M: the laws that `grid_sums` does not hold.
+
+    A* = αT, T = g Σ_l e_l ẽ_l* = B + Σ_l δ_l: the mean B and each site's deviation. The deviations are independent and
+    of mean zero, so only sites that coincide contribute to the mean of a product. `corner` is a3² / a4².
+    """
+    k = _sites(g, tied, jitter)
+
+    def act(f):  # E of (A* - 1) f over the sites other than 0
+        return alpha * (f @ k.B + np.einsum("kij,kj->ki", k.d, f)) - f
+
+    def dot(a, b):
+        return np.sum(a.conj() * b, 1).real
+
+    def pairs(C):  # what the other sites' deviations add to |(A* - 1) f|², C = E f f*
+        return alpha**2 * np.sum(k.right * C * k.others).real
+
+    ag2, tau, C = (alpha * g) ** 2, 1j * k.t, k.same - np.outer(k.r, k.r)
+    q, turned = act(k.z), act(tau * k.z)
+    first, second = k.p @ dot(q, q) + pairs(k.same), k.p @ dot(turned, turned) + pairs(k.same * np.outer(k.t, k.t))
+    meet = k.p @ dot(tau * k.e, q) ** 2 + ag2 * k.meet
+    joint = k.p @ (dot(k.z, q) * dot(tau * k.e, turned)) + ag2 * k.joint
+    laws = (first / 3 + second + 2 * joint + 6 * meet, 0.0, 4 * meet) if tied else (
+        first / 3 + 2 * meet, second + 2 * meet, meet)  # fmt: skip
+    folds = np.arange(1, math.ceil(g / 2))  # rows n = 2mq, to which every frequency contributes with one sign
+    comb = np.sinc(2 * jitter * folds)
+    kappa = 2 / g * (np.cos(2 * np.pi * np.outer(k.u, folds)) @ comb + corner)
+    y, U = dot(k.z, k.z - k.r) + kappa, act(k.z - k.r) + alpha * g * k.e * kappa[:, None]
+    U = U - k.p @ U
+    diagonal = alpha**2 * (np.diag(k.B @ k.B) + np.diag(k.right).real / (k.w * g)) - alpha * np.diag(k.B)
+    phi = np.trace(alpha**2 * (2 * k.left + k.square) - alpha * k.d, axis1=1, axis2=2).real
+    return SimpleNamespace(
+        laws=laws, second=second, pull=k.p @ dot(tau * k.e, turned),
+        U=k.p @ dot(U, U) + pairs(C) + ag2 * k.swap, comb=comb @ comb,
+        y=k.p @ y, y2=k.p @ y**2 + np.sum(k.same * C * k.others), diagonal=k.w @ diagonal**2,
+        wobble=alpha**4 * k.m4 - 2 * alpha**3 * k.m3 + alpha**2 * k.m2,
+        drift=(k.p @ (phi - k.p @ phi) ** 2 + 2 * alpha**4 * g**4 * k.two) / g)  # fmt: skip

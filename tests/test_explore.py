@@ -53,10 +53,10 @@ def test_a_wrong_law_is_outside(monkeypatch):
 
 
 def test_without_a_law_the_measurement_stays():
-    found = explore.measure(Settings(64, 48, "orthogonal", inits=2))
-    assert "no law here: n must be at most m" in found["sentence"]
+    found = explore.measure(Settings(320, 32, "orthogonal", inits=2))
+    assert "no law here: n must be at most 8 m" in found["sentence"]
     assert (found["scales"]["verdict"] == "no law").all() and (found["scales"]["measured"] > 0).all()
-    assert explore.draw(Settings(64, 48, "orthogonal", inits=2)).axes
+    assert explore.draw(Settings(320, 32, "orthogonal", inits=2)).axes
 
 
 @pytest.mark.parametrize("settings, words", [

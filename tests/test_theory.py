@@ -99,6 +99,20 @@ def test_conditional_laws_are_exact_traces(tied):
         np.testing.assert_allclose(values.var(0), variance, atol=1e-12, rtol=1e-10)
 
 
+@pytest.mark.parametrize("start, tied", list(product(("jittered", "orthogonal"), (False, True))))
+def test_grid_laws_are_the_average_of_the_exact_traces(start, tied):
+    for n, m, a in ((96, 96, (1, 1, 1, 1)), (64, 128, theory.UNIT_AMPLITUDES), (150, 60, theory.UNIT_AMPLITUDES)):
+        found = []
+        for index in range(40 if start == "jittered" else 1):
+            _, w1, w2 = draw(n, m, init=start, tied=tied, index=index)
+            found.append({k: np.mean(np.square(mean) + variance) for k, (mean, variance)
+                          in theory.conditional(n, *a, w1, w2).items() if k != "loss"})  # fmt: skip
+        square, law = pd.DataFrame(found), theory.predict(n, m, init=start, tied=tied, amplitudes=a)["rms"]
+        for group in law.index:
+            rms, error = np.sqrt(square[group].mean()), square[group].std(ddof=0) / len(square) ** 0.5
+            assert abs(rms - law[group]) < 4 * error / (rms + law[group] + 1e-9) + 0.02 * law[group] + 1e-9, group
+
+
 def cosine_mean(*integers):
     """E Π cos(n_i w), w ~ U(0, π): the share of sign choices whose sum is 0, an exact fraction."""
     signs = product((-1, 1), repeat=len(integers))
@@ -179,8 +193,8 @@ def test_rules_at_the_size_they_were_read_off():
 
 
 @pytest.mark.parametrize("arguments, word", (
-    (dict(n=31, m=100), "at least 32"), (dict(n=100, m=2.5), "m must be"), (dict(n=3200, m=100), "1/16 and 16"),
-    (dict(n=100, m=100, init="zero"), "random, shuffled"), (dict(n=200, m=100, init="orthogonal"), "at most m"),
+    (dict(n=31, m=100), "at least 32"), (dict(n=3200, m=100), "1/16 and 16"),
+    (dict(n=100, m=100, init="zero"), "random, shuffled"), (dict(n=900, m=100, init="orthogonal"), "at most 8 m"),
     (dict(n=100, m=100, signal="eeg"), "uniform, normal"), (dict(n=100, m=100, batch=0), "batch"),
     (dict(n=100, m=100, amplitudes=(1, 2)), "four"), (dict(n=100, m=100, signal=np.ones((3, 99))), "windows of n"),
 ))  # fmt: skip
@@ -188,3 +202,16 @@ def test_what_is_not_covered_raises_with_the_range(arguments, word):
     n, m = arguments.pop("n"), arguments.pop("m")
     with pytest.raises(ValueError, match=word):
         theory.predict(n, m, **arguments)
+
+
+@pytest.mark.parametrize("change, words", (
+    (dict(n=64.0), "n must be an integer of at least 32, got 64.0"), (dict(m=2.5), "m must be an integer"),
+    (dict(tied=None), "tied must be True or False, got None"), (dict(amplitudes="1234"), "amplitudes must be four"),
+    (dict(amplitudes={1, 2, 3, 4}), "amplitudes must be four"), (dict(amplitudes=(1, 1, 1, True)), "amplitudes must"),
+    (dict(signal=np.ones((3, 64)) * 1j), "signal must be a name or an array of real numbers"),
+))  # fmt: skip
+def test_wrong_types_are_named(change, words):
+    with pytest.raises(TypeError, match=words):
+        theory.predict(**{"n": 64, "m": 64, **change})
+    found = theory.predict(np.int64(64), np.uint8(64), tied=np.bool_(True), batch=np.int8(1))
+    assert found.equals(theory.predict(64, 64, tied=True))
