@@ -66,7 +66,7 @@ def main():
             alone.append(timed(bare))
             swept.append(timed(lct_lab.sweep, 1000, 1000, inits=1000, directory=folder / f"{turn}", progress=False))
         ours, theirs = np.median(swept), np.median(alone)
-        claim("blocks of 100, N = M = 1000: sweep over probe, less one", ours, theirs, "s", ours / theirs - 1, "<= 0.05")
+        claim("blocks of 100, N = M = 1000: sweep / probe, less one", ours, theirs, "s", ours / theirs - 1, "<= 0.05")
         claim("one init, N = M = 1000", ours, 1, "ms", ours, "")
         shard = next((folder / "0").glob("*.parquet")).stat().st_size
         claim("one init's share of a shard of 100", shard / 100, 1, "bytes", shard / 100, "")

@@ -22,7 +22,8 @@ __all__ = list(_HOMES)
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)  # asked for once
+    return value
 
 
 def __dir__():

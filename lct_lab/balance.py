@@ -1,9 +1,7 @@
 """Scale rules as ordinary torch parameter groups."""
 
-import math
-
 from lct_lab import theory
-from lct_lab.checks import require_choice
+from lct_lab.checks import require_choice, require_number, require_size
 
 RULES = ("raw", "original", "equal", "curvature")
 ORIGINAL = {"a1": "a1 sum", "a2": "a2 root", "a3": "a3 one", "a4": "a4 mean", "w1": "w1 max", "w2": "w2 max"}
@@ -29,15 +27,17 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     """
     require_choice("rule", rule, RULES)
     require_choice("optimizer", optimizer, ("sgd", "adam"))
-    if not (isinstance(lr, (int, float)) and math.isfinite(lr) and lr > 0):
+    if require_number("lr", lr) <= 0:
         raise ValueError(f"lr must be a positive number, got {lr!r}")
+    if not hasattr(model, "named_parameters"):
+        raise TypeError(f"model must be a torch module, got {type(model).__name__}")
     parameters = dict(model.named_parameters())
     if rule == "raw":
         factors = dict.fromkeys(parameters, 1.0)
     elif scales is not None:
         factors = _measured(parameters, rule, optimizer, scales)
     elif {"a1", "a2", "a3", "a4", "w1"} <= set(parameters) <= set(theory.GROUPS):
-        factors = _derived(model, parameters, rule, optimizer, n or model.n)
+        factors = _derived(model, parameters, rule, optimizer, model.n if n is None else require_size("n", n))
     else:
         raise ValueError(f"rule {rule!r} needs the parameters a1, a2, a3, a4, w1 of an LCT, or measured scales; "
                          f"the model has {', '.join(parameters)}")  # fmt: skip

@@ -2,35 +2,92 @@
 
 import math
 from numbers import Integral, Real
+from reprlib import repr as short
+
+import numpy as np
+
+LARGEST = 2**40  # of sizes: 8 TB of samples
 
 
 def require_size(name, value, least=1):
-    """Return `value` as an int, or raise TypeError / ValueError unless it is an integer of at least `least`."""
+    """Return `value` as an int, or raise unless it is an integer of at least `least`; from 0 on, as seeds are, any."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+        raise TypeError(f"{name} must be an integer of at least {least}, got {short(value)}")
+    if value < least or least and value > LARGEST:
+        bound = f"at least {least}" if value < least else f"at most {LARGEST}"
+        raise ValueError(f"{name} must be {bound}, got {short(value)}")
     return int(value)
 
 
+def require_number(name, value, what="a real number"):
+    """Return `value` as a finite float, or raise."""
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise TypeError(f"{name} must be {what}, got {short(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite in double precision, got {short(value)}")
+    return number
+
+
+def require_flag(name, value):
+    """Return `value` as a bool, or raise TypeError unless it is Python's or numpy's."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {short(value)}")
+    return bool(value)
+
+
 def require_choice(name, value, choices):
-    """Raise ValueError unless `value` is one of `choices`."""
+    """Return `value`, or raise ValueError unless it is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {short(value)}")
     return value
 
 
-def require_amplitudes(amplitudes):
+def require_amplitudes(values):
     """Return four finite floats, or None for the init's own."""
-    if amplitudes is None:
+    if values is None:
         return None
     try:
-        values = tuple(float(a) for a in amplitudes)
-    except TypeError:
-        raise TypeError(f"amplitudes must be four real numbers (a1, a2, a3, a4) or None, got {amplitudes!r}") from None
-    if len(values) != 4 or not all(map(math.isfinite, values)):
-        raise ValueError(f"amplitudes must be four finite numbers (a1, a2, a3, a4) or None, got {amplitudes!r}")
-    return values
+        entries = None if isinstance(values, (str, bytes, set, dict)) else values
+        found = tuple(require_number("", a.item() if getattr(a, "ndim", 1) == 0 else a) for a in entries)
+        if len(found) == 4:
+            return found
+        error = ValueError
+    except (TypeError, ValueError) as raised:
+        error = type(raised)
+    raise error(f"amplitudes must be four finite numbers (a1, a2, a3, a4) or None, got {short(values)}")
+
+
+def require_samples(signal):
+    """Return `signal` as a float64 array, or raise TypeError unless it is an array of real numbers."""
+    got = type(signal).__name__
+    try:
+        array = np.asarray(signal)
+        if array.ndim and array.dtype.kind in "iuf":
+            return array.astype(float, copy=False)
+        got += f" of {array.dtype}" if array.ndim else ""
+    except (TypeError, ValueError, RuntimeError) as error:
+        got += f": {error}"
+    raise TypeError(f"signal must be a name or an array of real numbers, got {got}")
+
+
+def require_place(dtype, device):
+    """Return `dtype` and a torch.device, or raise unless it is float32 or float64, on the processor or a GPU here."""
+    import torch
+
+    if dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"dtype must be torch.float32 or torch.float64, got {short(dtype)}")
+    gpus = torch.cuda.device_count()
+    try:
+        place = torch.device(device)
+    except (TypeError, RuntimeError):
+        place = torch.device("meta")
+    if place.type != "cpu" and not (place.type == "cuda" and (place.index or 0) < gpus):
+        raise ValueError(f"device must be cpu or one of the {gpus} CUDA devices here, got {short(device)}")
+    return dtype, place
 
 
 def require_real_tensor(name, value, *, like=None, dims=None):
@@ -41,30 +98,33 @@ def require_real_tensor(name, value, *, like=None, dims=None):
         raise TypeError(f"{name} must be a torch tensor, got {type(value).__name__}")
     if value.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"{name} must be float32 or float64, got {value.dtype}")
-    if dims is not None and value.ndim != dims:
-        raise ValueError(f"{name} must have {dims} dimension(s), got shape {tuple(value.shape)}")
-    if value.ndim == 0 or value.shape[-1] < 1:
-        raise ValueError(f"{name} must have at least one entry along its last axis, got shape {tuple(value.shape)}")
-    if like is not None:
+    if value.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
+    if like is not None and (value.dtype != like[1].dtype or value.device != like[1].device):
         for property_ in ("dtype", "device"):
             got, expected = getattr(value, property_), getattr(like[1], property_)
             if got != expected:
                 raise TypeError(f"{name} must have the {property_} of {like[0]}, {expected}, got {got}")
+    if not (value.is_cpu or value.is_cuda):
+        raise TypeError(f"{name} must be on cpu or cuda, got {value.device}")
+    shape = tuple(value.shape)
+    if dims is not None and len(shape) != dims:
+        raise ValueError(f"{name} must have {dims} dimension(s), got shape {shape}")
+    if not shape or shape[-1] < 1:
+        raise ValueError(f"{name} must have at least one entry along its last axis, got shape {shape}")
     # a sum is finite where all terms are, and costs a fifth of looking at each
-    if not math.isfinite(value.detach().sum().item()) and not torch.isfinite(value).all():
+    total = value.detach().sum() if value.requires_grad else value.sum()
+    if not math.isfinite(total.item()) and not torch.isfinite(value).all():
         raise ValueError(f"{name} must be finite, got a NaN or an infinity")
 
 
 def require_scalar(name, value, like):
-    """Raise unless `value` is a finite real number or a one-element tensor with dtype and device of `like`."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        if value.numel() != 1:
-            raise ValueError(f"{name} must be a number or a one-element tensor, got shape {tuple(value.shape)}")
-        if value.dtype != like[1].dtype or value.device != like[1].device or not math.isfinite(value.item()):
-            require_real_tensor(name, value.detach().reshape(1), like=like)
-    elif isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number or a one-element tensor, got {value!r}")
-    elif not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value!r}")
+    """Return a finite real number as a float, a one-element tensor with dtype and device of `like` without axes."""
+    if not hasattr(value, "numel"):
+        return require_number(name, value, "a real number or a one-element tensor")
+    if value.numel() != 1:
+        raise ValueError(f"{name} must be a number or a one-element tensor, got shape {tuple(value.shape)}")
+    if value.dtype != like[1].dtype or value.device != like[1].device or value.layout != like[1].layout:
+        require_real_tensor(name, value, like=like)
+    require_number(name, value.item())
+    return value.reshape(()) if value.ndim else value

@@ -5,7 +5,7 @@ from zlib import crc32
 
 import numpy as np
 
-from lct_lab.checks import require_amplitudes, require_choice, require_size
+from lct_lab.checks import require_amplitudes, require_choice, require_flag, require_number, require_size
 
 UNIT_AMPLITUDES = (1.0, 2**0.5, 1.0, 2**0.5)  # with these and M = N the orthogonal init reconstructs exactly
 
@@ -49,9 +49,11 @@ def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, j
     require_choice("init", init, INITS)
     n, m = require_size("n", n), require_size("m", m)
     seed, index = require_size("seed", seed, 0), require_size("index", index, 0)
-    amplitudes = require_amplitudes(amplitudes)
+    tied, amplitudes = require_flag("tied", tied), require_amplitudes(amplitudes)
     if jitter is not None and init != "jittered":
         raise ValueError(f"jitter is for init='jittered' alone, got jitter={jitter!r} with init={init!r}")
+    if jitter is not None and require_number("jitter", jitter) < 0:
+        raise ValueError(f"jitter must be at least 0, got {jitter}")
     rng = generator(seed, n, m, init, index, "init")
     frequencies = INITS[init] if jitter is None else partial(jittered, jitter=jitter)
     if amplitudes is None:

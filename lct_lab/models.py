@@ -4,6 +4,7 @@ import torch
 
 from lct_lab import init as inits
 from lct_lab import transform
+from lct_lab.checks import require_choice, require_place
 
 
 class LCT(torch.nn.Module):
@@ -25,13 +26,12 @@ class LCT(torch.nn.Module):
 
     def __init__(self, n, m, *, init="random", tied=False, engine="auto", seed=None, dtype=None, device=None):
         super().__init__()
-        transform.require_choice("engine", engine, transform.ENGINES)
+        require_choice("engine", engine, transform.ENGINES)
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        require_place(dtype, "cpu" if device is None else device)
         seed = torch.randint(2**62, ()).item() if seed is None else seed
         amplitudes, *frequencies = inits.draw(n, m, init=init, tied=tied, seed=seed)
-        self.n, self.m, self.tied, self.engine = n, m, tied, engine
-        dtype = torch.get_default_dtype() if dtype is None else dtype
-        if dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
+        self.n, self.m, self.tied, self.engine = int(n), int(m), bool(tied), engine
         for name, value in zip(("a1", "a2", "a3", "a4", "w1", "w2"), (*amplitudes, *frequencies), strict=True):
             if value is not None:
                 setattr(self, name, torch.nn.Parameter(torch.as_tensor(value, dtype=dtype, device=device)))
@@ -52,7 +52,7 @@ class LCT(torch.nn.Module):
         return self.synthesize(self.analyze(x))
 
     def loss(self, x):
-        """L = Σ_n (y_n - x_n)², summed over the samples, averaged over the batch: a scalar."""
+        """L = Σ_n (y_n - x_n)², summed over the samples, averaged over the batch: a scalar; of an empty batch, nan."""
         return (self(x) - x).square().sum(-1).mean()
 
     def extra_repr(self):

@@ -133,6 +133,7 @@ def _transform(values, w, dtype, modes=None):
 
 
 def _on_gpu(values, points, dtype, modes):
+    _require(values.device)
     import cufinufft
 
     points, eps = torch.remainder(points, 2 * torch.pi), 1e-12 if dtype == torch.float64 else 1e-7
@@ -146,9 +147,14 @@ def missing(device):
     package = "cufinufft" if torch.device(device).type == "cuda" else "finufft"
     try:
         __import__(package)
-    except (ImportError, OSError) as error:
+    except Exception as error:  # whatever a broken library raises when it is loaded
         return f"engine 'nufft' needs {package} for tensors on {device}, which cannot be loaded: {error}"
     return None
+
+
+def _require(device):
+    if sentence := missing(device):
+        raise RuntimeError(sentence)
 
 
 def _plan(modes, count, double):
@@ -159,6 +165,7 @@ def _plan(modes, count, double):
 @lru_cache(maxsize=6)
 def _plans(modes, count, double, threads, thread, process):
     """A reusable plan; plans hold their points, so no two threads share one, and no forked process its parent's."""
+    _require("cpu")
     import finufft
 
     options = {"eps": 1e-11 if double else 1e-7, "upsampfac": 2}  # left to finufft, it would change with the points
@@ -248,17 +255,21 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, sums=None, double=True):
     G, S = both.real, both.imag
     g = G * (a4 / m**0.5)
     g += e[:, :1] * (a3 / m**0.5)
-    by_w1 = np.einsum("bi,bi->i", g, T)
+    by_w1 = _over_batch(g, T)
     by_w1 *= -a2 * n**0.5 / batch
-    by_w2 = np.einsum("bi,bi->i", X, S)
+    by_w2 = _over_batch(X, S)
     by_w2 *= -a4 * n / batch
-    first = np.einsum("b,b", e[:, 0], Y[:, 0])
+    first = float(e[:, 0] @ Y[:, 0])
     return (
-        np.einsum("bi,bi", e, e) / 4 / batch,
-        np.einsum("b,bi->", x[:, 0], g) / n**0.5 / batch,
-        np.einsum("bi,bi", g, C) / n**0.5 / batch,
+        float(np.vdot(e, e)) / 4 / batch,
+        float(x[:, 0] @ g.sum(1)) / n**0.5 / batch,
+        float(np.vdot(g, C)) / n**0.5 / batch,
         first / batch,
-        (np.einsum("bi,bi", e, Y) - first) / batch,
+        (float(np.vdot(e, Y)) - first) / batch,
         by_w1 + by_w2 if tied else by_w1,
         None if tied else by_w2,
     )
+
+
+def _over_batch(u, v):
+    return u[0] * v[0] if len(u) == 1 else np.einsum("bi,bi->i", u, v)

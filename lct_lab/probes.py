@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from lct_lab import checks, signals, transform
 from lct_lab import init as inits
-from lct_lab import signals, transform
-from lct_lab.checks import require_amplitudes, require_choice, require_real_tensor, require_size
 
 GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
 TOGETHER = 1 << 17  # frequencies or samples drawn at once, for a block of inits
@@ -43,26 +42,26 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
 
     Returns `Gradients` of detached tensors. Raises TypeError or ValueError naming the argument.
     """
-    require_choice("engine", engine, transform.ENGINES)
-    require_real_tensor("x", x)
+    checks.require_choice("engine", engine, transform.ENGINES)
+    checks.require_real_tensor("x", x)
     if x.ndim > 2 or not len(x):
         raise ValueError(f"x must have shape (n,) or (batch, n) with a batch of at least 1, got {tuple(x.shape)}")
     tied, w2 = w2 is None, w1 if w2 is None else w2
     for name, w in (("w1", w1), ("w2", w2)):
-        require_real_tensor(name, w, like=("x", x), dims=1)
+        checks.require_real_tensor(name, w, like=("x", x), dims=1)
     if len(w1) != len(w2):
         raise ValueError(f"w2 must have as many frequencies as w1, {len(w1)}, got {len(w2)}")
-    for name, a in zip(GROUPS, (a1, a2, a3, a4), strict=False):
-        transform.require_scalar(name, a, like=("x", x))
-    if transform.resolve_engine(engine, x, w1) == "nufft":
+    a1, a2, a3, a4 = (checks.require_scalar(f"a{i}", a, ("x", x)) for i, a in enumerate((a1, a2, a3, a4), 1))
+    if transform.resolve_engine(engine, x, w1, graph=False) == "nufft":
         return _by_nufft(x, (a1, a2, a3, a4), w1, None if tied else w2)
     with torch.no_grad():
         x, batch = torch.atleast_2d(x), len(torch.atleast_2d(x))
         n, m = x.shape[1], len(w1)
         C, T = transform.cosine_sine_sums(x, w1)
         X = (a1 * x[:, :1] + a2 * C) / n**0.5
-        Y = transform.synthesize(X, n, 1.0, 1.0, w2, engine="dense")
-        scale = torch.as_tensor(a4, dtype=x.dtype, device=x.device).reshape(1).expand(n).clone()
+        later = torch.arange(1, n, dtype=x.dtype, device=x.device)
+        Y = torch.cat([X.sum(-1, keepdim=True), transform.cosine_product(X, later, w2)], -1) / m**0.5
+        scale = torch.as_tensor(a4, dtype=x.dtype, device=x.device).expand(n).clone()
         scale[0] = torch.as_tensor(a3, dtype=x.dtype, device=x.device)
         residual = Y * scale - x
         e = 2 * residual
@@ -86,11 +85,11 @@ def _by_nufft(x, amplitudes, w1, w2):
 
     if x.is_cuda:
         return _by_autograd(x, amplitudes, w1, w2, nufft)
-    x2, *w = (v if v is None else v.detach().double().numpy() for v in (torch.atleast_2d(x), w1, w2))
+    given, *w = (v if v is None else v.detach().double().numpy() for v in (x, w1, w2))
     a = (v.item() if isinstance(v, torch.Tensor) else v for v in amplitudes)
-    *scalars, by_w1, by_w2 = nufft.gradients(x2, *a, *w, double=x.dtype == torch.float64)
-    by_w = (v if v is None else torch.from_numpy(v).to(x.dtype) for v in (by_w1, by_w2))
-    return Gradients(*torch.tensor(scalars, dtype=x.dtype).unbind(), *by_w)
+    found = nufft.gradients(given.reshape(-1, x.shape[-1]), *a, *w, double=x.dtype == torch.float64)
+    by_w = (v if v is None else torch.from_numpy(v).to(x.dtype) for v in found[5:])
+    return Gradients(*torch.from_numpy(np.array(found[:5])).to(x.dtype).unbind(), *by_w)
 
 
 def _by_autograd(x, amplitudes, w1, w2, engine):
@@ -121,10 +120,12 @@ def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal
     """
     import pandas as pd
 
-    inits = require_size("inits", inits)
+    amplitudes, _ = require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
+    n, m, batch, seed, tied = int(n), int(m), int(batch), int(seed), bool(tied)
+    inits, (dtype, device) = checks.require_size("inits", inits), checks.require_place(dtype, device)
     settings = dict(init=init, tied=tied, amplitudes=amplitudes, signal=signal, batch=batch, seed=seed, engine=engine,
                     dtype=dtype, device=device)  # fmt: skip
-    size = max(1, min(64, TOGETHER // max(require_size("n", n), require_size("m", m))))
+    size = max(1, min(64, TOGETHER // max(n, m)))
     workers, seconds = torch.get_num_threads(), inits * 1e-9 * transform.costs(n, m, batch, dtype)["nufft"]
     each = map
     if workers > 1 and seconds > 4 and _fast(engine, n, m, batch, dtype, device):
@@ -153,8 +154,6 @@ def _block(n, m, size, inits, settings, start):
 def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, seed, engine, dtype, device):
     """The rows of inits first … first + count - 1, as flat dicts."""
     amplitudes, signal = require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
-    if dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
     indices, drawn, measured = range(first, first + count), [], []
     for index in indices:
         a, *w = inits.draw(n, m, init=init, tied=tied, amplitudes=amplitudes, seed=seed, index=index)
@@ -184,16 +183,17 @@ def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, see
 
 def require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine):
     """Amplitudes and signal in their checked form; raises for any argument of `probe` that is out of range."""
-    n, m, _ = require_size("n", n), require_size("m", m), require_size("seed", seed, 0)
-    require_choice("init", init, inits.INITS)
-    require_choice("engine", engine, transform.ENGINES)
-    return require_amplitudes(amplitudes), signals.check(signal, n, batch)
+    n, m, _ = checks.require_size("n", n), checks.require_size("m", m), checks.require_size("seed", seed, 0)
+    checks.require_flag("tied", tied)
+    checks.require_choice("init", init, inits.INITS)
+    checks.require_choice("engine", engine, transform.ENGINES)
+    return checks.require_amplitudes(amplitudes), signals.check(signal, n, batch)
 
 
 def _fast(engine, n, m, batch, dtype, device):
     """Whether the fast engine is the one to use, and on the processor."""
     if engine == "auto":
-        engine = transform.choose_engine(n, m, batch, dtype, device)
+        engine = transform.choose_engine(n, m, batch, dtype, device, graph=False)
     return engine == "nufft" and torch.device(device).type == "cpu"
 
 
@@ -208,8 +208,8 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
 
     Parameters
     ----------
-    build : size -> module, drawing its init from torch's generator. sizes : list of sizes. batch : (size, torch
-    Generator) -> input of `loss`. loss : (module, batch) -> scalar tensor.
+    build : size -> module, drawing its init from torch's generator; frozen parameters are left out. sizes : list of
+    sizes. batch : (size, torch Generator) -> input of `loss`. loss : (module, batch) -> scalar tensor.
     curvature : when positive, as many Rademacher vectors v estimate the Hessian's diagonal, E v ⊙ Hv, whose mean
     over the parameter's entries is the column curvature.
 
@@ -218,19 +218,29 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
     """
     import pandas as pd
 
-    inits, seed = require_size("inits", inits), require_size("seed", seed, 0)
-    curvature = require_size("curvature", curvature, 0)
-    rows = []
+    inits, seed, rows = checks.require_size("inits", inits), checks.require_size("seed", seed, 0), []
+    curvature = checks.require_size("curvature", curvature, 0)
+    for name, function in (("build", build), ("batch", batch), ("loss", loss)):
+        if not callable(function):
+            raise TypeError(f"{name} must be a function, got {function!r}")
+    if not hasattr(sizes, "__iter__") or not (sizes := [checks.require_size("sizes", size) for size in sizes]):
+        raise TypeError(f"sizes must be a list of at least one size, got {sizes!r}")
     for size in sizes:
         for index in range(inits):
             with torch.random.fork_rng(devices=[]):
-                stream = np.random.SeedSequence(seed, spawn_key=(require_size("sizes", size), index)).generate_state(2)
+                stream = np.random.SeedSequence(seed, spawn_key=(size, index)).generate_state(2)
                 torch.manual_seed(int(stream[0]))
                 module = build(size)
                 if not isinstance(module, torch.nn.Module):
                     raise TypeError(f"build must return a torch module, got {type(module).__name__}")
+                trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+                if not trained:
+                    raise ValueError("build must return a module with parameters that require a gradient, got none")
                 value = loss(module, batch(size, torch.Generator().manual_seed(int(stream[1]))))
-                names, parameters = zip(*module.named_parameters(), strict=True)
+                if not (isinstance(value, torch.Tensor) and value.numel() == 1 and value.requires_grad):
+                    got = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else type(value).__name__
+                    raise TypeError(f"loss must return a scalar tensor that depends on the parameters, got {got}")
+                names, parameters = zip(*trained.items(), strict=True)
                 found = torch.autograd.grad(value, parameters, create_graph=curvature > 0, materialize_grads=True)
                 diagonal = [0.0] * len(names)
                 for _ in range(curvature):

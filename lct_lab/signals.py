@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from lct_lab.checks import require_size
+from lct_lab.checks import require_choice, require_samples, require_size
 
 NOISES = ("uniform", "normal")
 
@@ -21,6 +21,7 @@ SIGNALS = (*NOISES, *RECORDINGS)
 @cache
 def recording(name):
     """A recording as an array (channels, samples); its source and licence are in RECORDINGS[name]."""
+    require_choice("name", name, RECORDINGS)
     if name == "eeg":
         from matplotlib import cbook
 
@@ -37,7 +38,10 @@ def recording(name):
 
 def windows(name, n, starts, channels):
     """Windows of length n of a recording, each with its mean removed and scaled to unit variance: (count, n)."""
-    source = recording(name)
+    source, _ = recording(name), check(name, n)
+    for c, s in zip(channels, starts, strict=True):
+        if require_size("channels", c, 0) >= len(source) or require_size("starts", s, 0) > source.shape[1] - n:
+            raise ValueError(f"channels and starts must be of {n} samples within {source.shape}, got {c} and {s}")
     cut = np.stack([source[c, s : s + n] for c, s in zip(channels, starts, strict=True)])
     cut = cut - cut.mean(-1, keepdims=True)
     spread = cut.std(-1, keepdims=True)
@@ -57,10 +61,7 @@ def check(signal, n, batch=1):
         elif signal not in NOISES:
             raise ValueError(f"signal must be an array or one of {', '.join(SIGNALS)}, got {signal!r}")
         return signal
-    try:
-        array = np.asarray(signal, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"signal must be a name or an array of real numbers, got {type(signal).__name__}") from None
+    array = require_samples(signal)
     if array.ndim not in (1, 2) or array.shape[-1] != n or not array.size:
         raise ValueError(f"signal must have shape ({n},) or (windows, {n}), got {array.shape}")
     if not np.isfinite(array).all():
@@ -77,9 +78,11 @@ def draw(signal, n, rng, *, index=0, batch=1):
 
     "uniform" is U(-1, 1) (σ² = 1/3), "normal" N(0, 1), a recording's name gives random windows of it, standardised.
     A 1-D array is shared by all inits; of a 2-D array of windows, init i takes rows i·batch … i·batch + batch - 1,
-    modulo its rows. Raises ValueError naming the argument, also for a window longer than the recording.
+    modulo its rows. Raises TypeError or ValueError naming the argument, also for a window longer than the recording.
     """
-    signal = check(signal, n, batch)
+    signal, index = check(signal, n, batch), require_size("index", index, 0)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy Generator, got {rng!r}")
     if not isinstance(signal, str):
         return signal[(index * batch + np.arange(batch)) % len(signal)]
     if signal == "uniform":

@@ -195,9 +195,11 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
     import pandas as pd
     from tqdm.auto import tqdm
 
-    steps, every = require_size("steps", steps), require_size("every", every)
+    if not isinstance(model, models.LCT):
+        raise TypeError(f"model must be an LCT, got {type(model).__name__}")
+    steps, every, batch = require_size("steps", steps), require_size("every", every), require_size("batch", batch)
     require_choice("optimizer", optimizer, ("sgd", "adam"))
-    schedule, generator = schedule or Constant(model.n), np.random.default_rng(seed)
+    schedule, generator = schedule or Constant(model.n), np.random.default_rng(require_size("seed", seed, 0))
     if not (isinstance(objective, str) and objective == "expected"):
         objective = signals.check(objective, model.n, batch)
     parameters, history, stopped = dict(model.named_parameters()), [], "all steps done"
@@ -258,8 +260,10 @@ def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, objective="exp
     steps : 2500 ⁴√(n/512) when None. m : n when None. Untied models need sorted
     starts: w_k and w̃_k that are far apart never meet. Other options, and what is returned, as in `fit`.
     """
+    if unknown := set(options) - set(fit.__kwdefaults__):
+        raise TypeError(f"recover() got an unexpected keyword argument {min(unknown)!r}")
     n = require_size("n", n)
-    model = models.LCT(n, m or n, init=init, tied=tied, seed=seed, dtype=torch.float64)
+    model = models.LCT(n, n if m is None else m, init=init, tied=tied, seed=seed, dtype=torch.float64)
     steps = default_steps(n) if steps is None else require_size("steps", steps)
     return fit(model, steps=steps, lr=lr, schedule=options.pop("schedule", CoarseToFine(n, steps)), seed=seed,
                objective=objective, **options)  # fmt: skip

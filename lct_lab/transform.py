@@ -17,14 +17,15 @@ def analyze(x, a1, a2, w, *, engine="auto"):
     ----------
     x : tensor (..., N), float32 or float64; any leading batch shape, also empty.
     a1, a2 : amplitudes of the first and of the later samples; numbers or one-element tensors.
-    w : tensor (M,), frequencies in radians per sample; any finite value, the transform has period 2π in each.
+    w : tensor (M,), frequencies in radians per sample; the transform has period 2π in each, and both
+        engines lose digits as |w| N ε, the rounding of w n.
     engine : "dense" sums the definition, "nufft" is its fast form, "auto" the faster of the two (`choose_engine`).
 
     Returns a tensor (..., M), twice differentiable in x, a1, a2 and w.
     Raises TypeError for a wrong type, dtype or device, ValueError for a wrong shape, value or engine.
     Source: the learnable cosine transform; at the orthogonal init with M = N this is the orthonormal DCT-III.
     """
-    _check("x", x, ("a1", a1), ("a2", a2), w, engine)
+    a1, a2 = _check("x", x, ("a1", a1), ("a2", a2), w, engine)
     n = x.shape[-1]
     if resolve_engine(engine, x, w) == "nufft":
         from lct_lab import nufft
@@ -52,7 +53,7 @@ def synthesize(X, n, a3, a4, w, *, engine="auto"):
     Source: the learnable cosine transform; at the orthogonal init with M = N this is the transpose of `analyze`.
     """
     n = require_size("n", n)
-    _check("X", X, ("a3", a3), ("a4", a4), w, engine)
+    a3, a4 = _check("X", X, ("a3", a3), ("a4", a4), w, engine)
     m = w.shape[0]
     if X.shape[-1] != m:
         raise ValueError(f"X must have one coefficient per frequency, {m} along its last axis, got {X.shape[-1]}")
@@ -105,18 +106,24 @@ def cosine_sine_sums(v, w):
     return cosine_product(v[..., 1:], w, later), _Product.apply(later * v[..., 1:], w, later, True)
 
 
-def costs(n, m, batch, dtype):
-    """Nanoseconds of the loss and its gradients by each engine on one thread: a rule that benchmarks/engine.py fits."""
-    cosine, product = (28, 0.6) if dtype == torch.float64 else (11, 0.2)
-    return {"dense": 1_000_000 + n * m * (cosine + product * batch), "nufft": 600_000 + 130 * batch * (n + m)}
+def costs(n, m, batch, dtype, graph=False):
+    """Nanoseconds of the loss and its gradients by each engine, one thread; with `graph`, by torch's backward pass."""
+    double = dtype == torch.float64
+    if graph:
+        (start, p, q), fixed, r = (630_000, 21, 0.3) if double else (660_000, 8.5, 0.16), 1_140_000, 125
+    else:
+        (start, p, q), fixed, r = (445_000, 21, 0.34) if double else (480_000, 8.5, 0.17), 270_000, 100
+    return {"dense": start + n * m * (p + q * batch), "nufft": fixed + batch * (4000 + r * (n + m))}
 
 
-def choose_engine(n, m, batch, dtype, device):
+def choose_engine(n, m, batch, dtype, device, graph=True):
     """The faster engine for n samples, m frequencies and `batch` signals: "dense" or "nufft".
 
-    By `costs`. On CUDA dense unless cufinufft is installed.
+    The smaller of `costs`: a constant and N M (p + q B) for the dense engine, a constant and B (s + r (N + M)) for the
+    fast one. benchmarks/engine.py fits them, for `gradients` and, with `graph`, for differentiable transforms, and
+    finds the choice at most 1.1 times slower than the better engine. On CUDA dense unless cufinufft is installed.
     """
-    expected = costs(n, m, batch, dtype)
+    expected = costs(n, m, batch, dtype, graph)
     if expected["dense"] <= expected["nufft"]:
         return "dense"
     if torch.device(device).type != "cpu":
@@ -126,22 +133,16 @@ def choose_engine(n, m, batch, dtype, device):
     return "nufft"
 
 
-def resolve_engine(engine, values, w, n=None):
+def resolve_engine(engine, values, w, n=None, graph=True):
     """`engine`, with "auto" replaced by the faster one for `values` (..., n) or (..., m) at the frequencies `w`."""
-    if engine == "auto":
-        n = values.shape[-1] if n is None else n
-        return choose_engine(n, len(w), values.numel() // values.shape[-1], values.dtype, values.device)
-    if engine == "nufft":
-        from lct_lab import nufft
-
-        if sentence := nufft.missing(values.device):
-            raise RuntimeError(sentence)
-    return engine
+    if engine != "auto":
+        return engine
+    n = values.shape[-1] if n is None else n
+    return choose_engine(n, len(w), values.numel() // values.shape[-1], values.dtype, values.device, graph)
 
 
 def _check(name, values, first, later, w, engine):
     require_choice("engine", engine, ENGINES)
     require_real_tensor(name, values)
     require_real_tensor("w", w, like=(name, values), dims=1)
-    for amplitude, value in (first, later):
-        require_scalar(amplitude, value, like=(name, values))
+    return [require_scalar(amplitude, value, like=(name, values)) for amplitude, value in (first, later)]

@@ -79,13 +79,20 @@ def test_measured_scales_of_any_module():
     assert factors(net, "raw") == {"weight": 1, "bias": 1}
 
 
-def test_bad_input():
-    with pytest.raises(ValueError, match="rule must be one of raw, original, equal, curvature, got 'best'"):
-        lct_lab.param_groups(lct_lab.LCT(8, 8), "best", 1.0)
-    with pytest.raises(ValueError, match="needs the parameters a1, a2, a3, a4, w1 of an LCT, or measured scales"):
-        lct_lab.param_groups(torch.nn.Linear(2, 2), "equal", 1.0)
-    with pytest.raises(ValueError, match="scales must have a .* none for bias"):
-        lct_lab.param_groups(torch.nn.Linear(2, 2), "equal", 1.0, scales={"weight": (1, 1)})
-    with pytest.raises(ValueError, match="lr must be a positive number, got nan"):
-        lct_lab.param_groups(lct_lab.LCT(8, 8), "raw", float("nan"))
+@pytest.mark.parametrize("model, rule, lr, options, error, words", [
+    (lct_lab.LCT(8, 8), "best", 1.0, {}, ValueError, "rule must be one of raw, original, equal, curvature, got 'best'"),
+    (torch.nn.Linear(2, 2), "equal", 1.0, {}, ValueError, "needs the parameters a1, a2, a3, a4, w1 of an LCT, or"),
+    (torch.nn.Linear(2, 2), "equal", 1.0, {"scales": {"weight": (1, 1)}}, ValueError, "scales must have .* for bias"),
+    (lct_lab.LCT(8, 8), "raw", float("nan"), {}, ValueError, "lr must be finite"),
+    (lct_lab.LCT(8, 8), "raw", 0, {}, ValueError, "lr must be a positive number, got 0"),
+    (lct_lab.LCT(8, 8), "raw", "1", {}, TypeError, "lr must be a real number, got '1'"),
+    (lct_lab.LCT(8, 8), "curvature", 1.0, {"n": 0}, ValueError, "n must be at least 1, got 0"),
+    (3, "raw", 1.0, {}, TypeError, "model must be a torch module, got int"),
+])  # fmt: skip
+def test_bad_input(model, rule, lr, options, error, words):
+    with pytest.raises(error, match=words):
+        lct_lab.param_groups(model, rule, lr, **options)
+
+
+def test_a_rule_at_a_size():
     assert theory.RULES["a4 mean"](8, 8) == 5

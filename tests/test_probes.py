@@ -82,14 +82,35 @@ def test_a_batch_averages_its_signals():
     ({"signal": [1.0, 2.0]}, ValueError, r"signal must have shape \(16,\) or \(windows, 16\), got \(2,\)"),
     ({"signal": [float("nan")] * 16}, ValueError, "signal must be finite"),
     ({"signal": {}}, TypeError, "signal must be a name or an array of real numbers, got dict"),
+    ({"batch": "2"}, TypeError, "batch must be an integer of at least 1, got '2'"),
+    ({"batch": None}, TypeError, "batch must be an integer of at least 1, got None"),
+    ({"tied": "no"}, TypeError, "tied must be True or False, got 'no'"),
+    ({"n": 10**30}, ValueError, "n must be at most 1099511627776"),
+    ({"device": "meta"}, ValueError, "device must be cpu or one of the . CUDA devices here, got 'meta'"),
+    ({"device": "gpu"}, ValueError, "device must be cpu or .* got 'gpu'"),
+    ({"device": None}, ValueError, "device must be cpu or .* got None"),
+    ({"device": 5}, ValueError, "device must be cpu or .* got 5"),
     ({"signal": [1.0] * 16, "batch": 2}, ValueError, "batch must be 1 when one signal is shared"),
     ({"amplitudes": (1, 2)}, ValueError, "amplitudes must be four finite numbers"),
-    ({"amplitudes": 3}, TypeError, "amplitudes must be four real numbers"),
+    ({"amplitudes": 3}, TypeError, "amplitudes must be four finite numbers .* got 3"),
+    ({"amplitudes": "1234"}, TypeError, "amplitudes must be four finite numbers .* got '1234'"),
+    ({"amplitudes": {1, 2, 3, 4}}, TypeError, "amplitudes must be four finite numbers .* got {1, 2, 3, 4}"),
+    ({"amplitudes": (1, 1, 1, True)}, TypeError, "amplitudes must be four finite numbers"),
+    ({"amplitudes": ("a", 1, 1, 1)}, TypeError, "amplitudes must be four finite numbers"),
+    ({"amplitudes": (1, 1, 1, 10**400)}, ValueError, "amplitudes must be four finite numbers"),
     ({"dtype": torch.float16}, TypeError, "dtype must be torch.float32 or torch.float64"),
 ])  # fmt: skip
 def test_bad_input(change, error, words):
     with pytest.raises(error, match=words):
         lct_lab.probe(**{"n": 16, "m": 8, "inits": 2, **change})
+
+
+def test_numpy_settings_are_pythons():
+    plain = lct_lab.probe(16, 8, inits=2, batch=2, seed=3, amplitudes=(1, 1, 1, 0.5))
+    found = lct_lab.probe(np.int64(16), np.uint8(8), inits=np.int64(2), batch=np.int8(2), seed=np.uint64(3),
+                          tied=np.bool_(False), amplitudes=torch.tensor([1, 1, 1, 0.5]), device="cpu:0")  # fmt: skip
+    assert found.equals(plain) and {**found.attrs, "device": "cpu"} == plain.attrs
+    assert {type(found.attrs[key]) for key in ("n", "m", "inits", "batch", "seed")} == {int}
 
 
 def test_bad_gradients_input():
@@ -134,5 +155,35 @@ def test_curvature_of_a_quadratic_is_exact():
         mlp, [4], batch=lambda n, g: torch.randn(2, 8, generator=g), loss=lambda f, x: f(x).sum(), inits=1
     )
     assert torch.equal(before, torch.get_rng_state())
-    with pytest.raises(TypeError, match="build must return a torch module, got int"):
-        lct_lab.probe_module(lambda n: n, [4], batch=lambda n, g: 0, loss=lambda f, x: 0)
+
+
+def frozen(width, layers=2):
+    module = mlp(width)
+    for layer in list(module)[:layers]:
+        layer.requires_grad_(False)
+    return module
+
+
+def test_frozen_parameters_are_left_out():
+    options = dict(batch=lambda n, g: torch.ones(8), loss=lambda f, x: f(x))
+    found = lct_lab.probe_module(frozen, np.array([4]), inits=1, **options)
+    assert set(found["group"]) == {"2.weight", "2.bias"}
+
+
+@pytest.mark.parametrize("change, error, words", [
+    ({"build": lambda n: n}, TypeError, "build must return a torch module, got int"),
+    ({"build": None}, TypeError, "build must be a function, got None"),
+    ({"build": lambda n: torch.nn.ReLU()}, ValueError, "build must return a module with parameters that require"),
+    ({"build": lambda n: frozen(n, 3)}, ValueError, "build must return a module with parameters that require"),
+    ({"sizes": 3}, TypeError, "sizes must be a list of at least one size, got 3"),
+    ({"sizes": []}, TypeError, r"sizes must be a list of at least one size, got \[\]"),
+    ({"sizes": [4, 2.5]}, TypeError, "sizes must be an integer of at least 1, got 2.5"),
+    ({"batch": 3}, TypeError, "batch must be a function, got 3"),
+    ({"loss": lambda f, x: f(x)}, TypeError, r"loss must return a scalar tensor .* got shape \(2, 1\)"),
+    ({"loss": lambda f, x: f(x).sum().item()}, TypeError, "loss must return a scalar tensor .* got float"),
+    ({"loss": lambda f, x: x.sum()}, TypeError, "loss must return a scalar tensor that depends on the parameters"),
+])  # fmt: skip
+def test_bad_input_to_probe_module(change, error, words):
+    given = dict(build=mlp, sizes=[4], batch=lambda n, g: torch.ones(2, 8), loss=lambda f, x: f(x).sum()) | change
+    with pytest.raises(error, match=words):
+        lct_lab.probe_module(given.pop("build"), given.pop("sizes"), **given)

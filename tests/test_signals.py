@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from lct_lab import signals
@@ -43,3 +44,25 @@ def test_a_constant_window_is_an_error(monkeypatch):
     monkeypatch.setattr(signals, "recording", lambda name: np.ones((1, 50)))
     with pytest.raises(ValueError, match="constant window of 8 samples"):
         signals.draw("ecg", 8, RNG)
+
+
+@pytest.mark.parametrize("call, error, words", [
+    (lambda: signals.check(np.ones(4) * 1j, 4), TypeError, "array of real numbers, got ndarray of complex128"),
+    (lambda: signals.check([True] * 4, 4), TypeError, "array of real numbers, got list of bool"),
+    (lambda: signals.check(["a"] * 4, 4), TypeError, "array of real numbers, got list of <U1"),
+    (lambda: signals.check([None] * 4, 4), TypeError, "array of real numbers, got list of object"),
+    (lambda: signals.check([[1.0], [1.0, 2.0]], 2), TypeError, "array of real numbers, got list: .*inhomogeneous"),
+    (lambda: signals.check(torch.ones(4, requires_grad=True), 4), TypeError, "got Tensor: .*requires grad"),
+    (lambda: signals.check(3, 4), TypeError, "signal must be a name or an array of real numbers, got int"),
+    (lambda: signals.recording("foo"), ValueError, "name must be one of eeg, ecg, sunspots, got 'foo'"),
+    (lambda: signals.windows("ecg", 2000, [0], [0]), ValueError, "n must be between 2 and 1024, .* got 2000"),
+    (lambda: signals.windows("ecg", 500, [600], [0]), ValueError, "channels and starts must be of 500 samples within"),
+    (lambda: signals.windows("ecg", 500, [0], [1]), ValueError, r"within \(1, 1024\), got 1 and 0"),
+    (lambda: signals.windows("ecg", 500, ["a"], [0]), TypeError, "starts must be an integer of at least 0, got 'a'"),
+    (lambda: signals.draw("uniform", 4, None), TypeError, "rng must be a numpy Generator, got None"),
+    (lambda: signals.draw("uniform", 4, 0), TypeError, "rng must be a numpy Generator, got 0"),
+    (lambda: signals.draw(np.ones(4), 4, RNG, index="a"), TypeError, "index must be an integer of at least 0, got 'a'"),
+])  # fmt: skip
+def test_bad_input(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

@@ -114,6 +114,12 @@ def test_early_stop():
 
 @pytest.mark.parametrize("options, error, words", [
     ({"n": 0}, ValueError, "n must be at least 1"), ({"n": 8, "m": -1}, ValueError, "m must be at least 1"),
+    ({"n": 8, "m": 0}, ValueError, "m must be at least 1, got 0"),
+    ({"n": 8, "tied": "no"}, TypeError, "tied must be True or False, got 'no'"),
+    ({"n": 8, "foo": 1}, TypeError, r"recover\(\) got an unexpected keyword argument 'foo'"),
+    ({"n": 8, "model": 1}, TypeError, r"recover\(\) got an unexpected keyword argument 'model'"),
+    ({"n": 8, "seed": "a"}, TypeError, "seed must be an integer of at least 0, got 'a'"),
+    ({"n": 8, "batch": 0}, ValueError, "batch must be at least 1, got 0"),
     ({"n": 8, "steps": 0}, ValueError, "steps must be at least 1"),
     ({"n": 8, "rule": "best"}, ValueError, "rule must be one of raw, original, equal, curvature"),
     ({"n": 8, "lr": -1.0}, ValueError, "lr must be a positive number, got -1.0"),
@@ -123,3 +129,9 @@ def test_early_stop():
 def test_bad_input(options, error, words):
     with pytest.raises(error, match=words):
         lct_lab.recover(**options)
+
+
+def test_fit_takes_an_lct_and_numpy_integers():
+    with pytest.raises(TypeError, match="model must be an LCT, got Linear"):
+        training.fit(torch.nn.Linear(2, 2), steps=1, lr=1.0)
+    assert lct_lab.recover(np.int64(8), np.int64(8), steps=np.int64(9)).loss == lct_lab.recover(8, steps=9).loss

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -102,7 +103,13 @@ def analysis(**change):
 
 def synthesis(**change):
     given = {"X": torch.ones(3), "n": 4, "a3": 1.0, "a4": 1.0, "w": torch.ones(3), **change}
-    return lct_lab.synthesize(*given.values())
+    engine = given.pop("engine", "auto")
+    return lct_lab.synthesize(*given.values(), engine=engine)
+
+
+def by_hand(engine, **change):
+    given = {"x": torch.ones(4), "a1": 1.0, "a2": 1.0, "a3": 1.0, "a4": 1.0, "w": torch.ones(3), **change}
+    return lct_lab.gradients(*given.values(), engine=engine)
 
 
 nan, meta = float("nan"), torch.ones(3, device="meta")
@@ -125,16 +132,48 @@ nan, meta = float("nan"), torch.ones(3, device="meta")
     ({"a2": torch.tensor(nan)}, ValueError, "a2 must be finite"),
     ({"a1": "1"}, TypeError, "a1 must be a real number"),
     ({"a1": torch.ones(1, dtype=torch.float64)}, TypeError, "a1 must have the dtype of x"),
+    ({"x": meta}, TypeError, "x must be on cpu or cuda, got meta"),
+    ({"x": torch.ones(3).to_sparse()}, TypeError, "x must be a dense tensor, got torch.sparse_coo"),
+    ({"w": torch.ones(3).to_sparse()}, TypeError, "w must be a dense tensor, got torch.sparse_coo"),
+    ({"a1": torch.ones(1).to_sparse()}, TypeError, "a1 must be a dense tensor, got torch.sparse_coo"),
+    ({"a1": meta[:1]}, TypeError, "a1 must have the device of x, cpu, got meta"),
+    ({"a1": 10**400}, ValueError, "a1 must be finite in double precision, got 1000"),
+    ({"a1": True}, TypeError, "a1 must be a real number or a one-element tensor, got True"),
+    ({"a1": 1j}, TypeError, "a1 must be a real number or a one-element tensor, got 1j"),
 ])  # fmt: skip
 def test_bad_input_is_named_whichever_engine(engine, change, error, words):
     with pytest.raises(error, match=words):
         analysis(engine=engine, **change)
+    with pytest.raises(error, match=words.replace("w must", "w1 must")):
+        by_hand(engine=engine, **change)
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("one", [Fraction(1, 2), np.float32(0.5), torch.tensor(0.5), torch.tensor([[0.5]])], ids=repr)
+def test_any_real_number_and_one_element_tensor_is_an_amplitude(engine, one):
+    for found, plain in ((analysis(engine=engine, a1=one), analysis(engine=engine, a1=0.5)),
+                         (synthesis(engine=engine, a3=one, n=np.int64(4)), synthesis(engine=engine, a3=0.5)),
+                         (by_hand(engine, a4=one)[1], by_hand(engine, a4=0.5)[1])):  # fmt: skip
+        assert found.shape == plain.shape and torch.equal(found, plain)
+    leaf = torch.full((1, 1), 0.5, requires_grad=True)
+    analysis(engine=engine, a1=leaf).sum().backward()
+    assert leaf.grad.shape == (1, 1)
+
+
+def test_large_frequencies_lose_digits_as_their_size_in_both_engines():
+    x, w = doubles(0, 100), doubles(1, 50)
+    exact = analysis(x=x, w=w, engine="dense")
+    for engine in ("dense", "nufft"):
+        off = (analysis(x=x, w=w + 2e6 * math.pi, engine=engine) - exact).abs().max().item()
+        assert 1e-10 < off < 6e6 * 100 * 2.3e-16 * 10, engine
 
 
 @pytest.mark.parametrize("change, error, words", [
     ({"n": 0}, ValueError, "n must be at least 1, got 0"),
     ({"n": 2.0}, TypeError, "n must be an integer"),
     ({"n": True}, TypeError, "n must be an integer"),
+    ({"n": 10**30}, ValueError, "n must be at most 1099511627776, got 10000"),
+    ({"X": meta, "w": meta}, TypeError, "X must be on cpu or cuda, got meta"),
     ({"X": torch.ones(4)}, ValueError, "X must have one coefficient per frequency, 3"),
 ])  # fmt: skip
 def test_bad_input_to_synthesis(change, error, words):
