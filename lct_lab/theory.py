@@ -300,7 +300,9 @@ def _given(n, m, coupling, tied, a, s, spread):
         match = s.s2 * P * alpha
         m2, m3 = alpha**2 * (1 + g), alpha**3 * (1 + 3 * g + g**2)
         m4 = alpha**4 * (1 + 6 * g + 20 / 3 * g**2 + g**3)
-        wobble = 2 * (m4 - 2 * m3 + m2) + (s.x4 / s.s2**2 - 3) * (m2 - alpha) ** 2
+        # bands of the spectrum fluctuate independently, each as its power squared
+        wobble = s.colour * (2 * (m4 - 2 * m3 + m2) + (s.x4 / s.s2**2 - 3) * (m2 - alpha) ** 2)
+        drift = s.colour * drift
     else:
         gain = 1 + sorting(g) if coupling == "sorted" else 1.0
         power = s.s2 * b * P**2 / n * gain

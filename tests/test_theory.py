@@ -215,3 +215,17 @@ def test_wrong_types_are_named(change, words):
         theory.predict(**{"n": 64, "m": 64, **change})
     found = theory.predict(np.int64(64), np.uint8(64), tied=np.bool_(True), batch=np.int8(1))
     assert found.equals(theory.predict(64, 64, tied=True))
+
+
+def test_coloured_input_makes_tied_scalars_fluctuate_as_its_power_squared():
+    x = np.random.default_rng(0).standard_normal((400, 612))
+    for n in range(1, 612):  # a first-order autoregression, of unit variance once it has forgotten its start
+        x[:, n] = 0.8 * x[:, n - 1] + 0.6 * x[:, n]
+    windows, options = x[:, 100:], dict(tied=True, amplitudes=(1, 1, 1, 1))
+    raw = probe(512, 512, signal=windows, inits=400, **options)
+    squares = raw.assign(square=raw["rms"] ** 2).groupby("group")["square"]
+    law, white = (theory.predict(512, 512, signal=signal, **options)["rms"] for signal in (windows, "normal"))
+    for group in ("a2", "a4"):
+        measured, error = squares.mean()[group], squares.std()[group] / 20
+        assert abs(measured - law[group] ** 2) < 0.2 * law[group] ** 2 + 3 * error
+        assert measured - 3 * error > 2 * white[group] ** 2, "the white law is rejected"
