@@ -107,8 +107,8 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     for place, name in enumerate(names):
         values = table.loc[table[by] == name, value].to_numpy()
         colour = LOOK.get(name, {"color": COLOURS[place % len(COLOURS)]})["color"]
-        ax.plot(place + rng.uniform(-0.28, 0.28, len(values)), values, ".", color=colour, alpha=0.35, ms=4, mew=0,
-                rasterized=True)  # as vectors thousands of dots weigh megabytes
+        dots = {"color": colour, "alpha": 0.35, "ms": 4, "mew": 0, "rasterized": True}  # vectors would weigh megabytes
+        ax.plot(place + rng.uniform(-0.28, 0.28, len(values)), values, ".", **dots)
         ax.plot([place - 0.36, place + 0.36], [np.median(values)] * 2, color=INK, lw=2)
     ax.set_yscale("log")
     ax.set_xticks(range(len(names)), [SYMBOLS.get(name, name) for name in names])
