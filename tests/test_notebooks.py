@@ -24,8 +24,9 @@ SMALL = {
     "07": "draws=300",
     "08": "inits=150",
     "09": "n_max=512",
-    "10": "n=64 starts=1 plain_steps=600 zoom=32",
+    "10": "n=64 starts=1 plain_steps=600 zoom=32 ablated=64",
     "11": "steps=100 starts=1 n=32",
+    "12": "n=128 draws=60 inits=60",
 }
 
 
