@@ -257,7 +257,7 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
 def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, objective="expected", init="random", **options):
     """Find the DCT from a random start: `fit` by Adam, coarse to fine, on an `LCT(n, m)` drawn from `seed`.
 
-    steps : 2500 ⁴√(n/512) when None. m : n when None. Untied models need sorted
+    steps : 2500 ∛(n/512) when None. m : n when None. Untied models need sorted
     starts: w_k and w̃_k that are far apart never meet. Other options, and what is returned, as in `fit`.
     """
     if unknown := set(options) - set(fit.__kwdefaults__):
@@ -270,7 +270,7 @@ def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, objective="exp
 
 
 def default_steps(n):
-    return round(2500 * (n / 512) ** 0.25)
+    return round(2500 * (n / 512) ** (1 / 3))
 
 
 def _optimizer(model, rule, lr, name, size):
