@@ -15,7 +15,7 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     raw        1 | 1 | 1
     original   1 over the original notebook's divisors
     equal      scale of a4 over scale of the group, from `theory.predict`: gradients of equal size (Adam: 1)
-    curvature  SGD N/4 | 1 | M/N², one over the Gauss-Newton diagonal (a2, a4: O(1), w: N²/M); Adam 1 | 1 | 2/N, the
+    curvature  SGD N/4 | 1 | M/N², one over the Gauss-Newton diagonal (a2, a4: O(1), w: N²/M); Adam 1 | 1 | 1/N, the
                width of a basin in w
 
     For any other module, "equal" and "curvature" take measured `scales`, {parameter: (gradient, curvature)}: SGD gets
@@ -53,7 +53,7 @@ def _derived(model, parameters, rule, optimizer, n):
             return dict.fromkeys(parameters, 1.0)
         scale = theory.predict(n, m, tied=model.tied)["rms"]
         return {name: scale["a4"] / scale[name] for name in parameters}
-    first, frequency = (n / 4, m / n**2) if optimizer == "sgd" else (1.0, 2 / n)
+    first, frequency = (n / 4, m / n**2) if optimizer == "sgd" else (1.0, 1 / n)
     return {name: {"a1": first, "a3": first, "a2": 1.0, "a4": 1.0}.get(name, frequency) for name in parameters}
 
 

@@ -226,8 +226,8 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
     `amplitudes=None`: each mean and mean square is a polynomial in amplitudes from U(½, 3/2), averaged exactly.
 
     Medians take the factors of a frequency's gradient as independent normals: for sorted and tied starts high by a
-    seventh, for jittered ones at batch 1 off by up to a factor 1.8. The `law` of orthogonal and jittered starts is that of
-    the exact grid at n <= m; the numbers know more.
+    seventh, for jittered ones at batch 1 off by up to a factor 1.8. The `law` of orthogonal and jittered starts is
+    that of the exact grid at n <= m; the numbers know more.
     Covered: n, m >= 32; for sorted starts 1/16 <= n/m <= 16; for orthogonal and jittered n <= 8 m. Raises TypeError
     for a wrong type, ValueError, with what is covered, for anything else.
     """

@@ -176,13 +176,13 @@ def filled_bins(w, n):
     return len(np.unique(np.minimum((folded * n / np.pi).astype(int), n - 1)))
 
 
-def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, objective="expected", batch=100,
-        seed=0, every=50, target=0.0, checkpoint=None, paths=False, progress=False):  # fmt: skip
+def fit(model, *, steps, lr, optimizer="adam", rule="curvature", pace=1.0, schedule=None, objective="expected",
+        batch=100, seed=0, every=50, target=0.0, checkpoint=None, paths=False, progress=False):  # fmt: skip
     """Train `model` in place by SGD (momentum 0.9) or Adam (0.9, 0.99) on E L / Nσ² or on batches of signals.
 
     Parameters
     ----------
-    steps, lr : how many, and the rate of `balance.param_groups` under `rule`.
+    steps, lr : how many, and the rate of `balance.param_groups` under `rule`; times `pace` for frequencies.
     schedule : `CoarseToFine`, `Constant` (None) or any object with n, size, rate and spread; `rule` is asked again
     whenever the size changes. objective : "expected", or a signal as in `signals.draw`, `batch` of them a step.
     every, target : how often the history is written, and the expected loss at which to stop early.
@@ -216,7 +216,7 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
         if schedule.size(step) != size or step == start:
             size = schedule.size(step)
             fresh = balance.param_groups(model, rule, lr, optimizer=optimizer, n=size)
-            rates = [group["lr"] for group in fresh]
+            rates = [group["lr"] * (pace if group["name"][0] == "w" else 1) for group in fresh]
         for group, rate in zip(torch_optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * schedule.rate(step)
         here = [p.detach().clone() for p in parameters.values()]
@@ -254,19 +254,21 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", schedule=None, 
     return Result(model, pd.DataFrame(history), final, filled, stopped, np.array(trace))
 
 
-def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, objective="expected", init="random", **options):
+def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, pace=2.0, objective="expected", init="random",
+            **options):  # fmt: skip
     """Find the DCT from a random start: `fit` by Adam, coarse to fine, on an `LCT(n, m)` drawn from `seed`.
 
-    steps : 2500 ∛(n/512) when None. m : n when None. Untied models need sorted
-    starts: w_k and w̃_k that are far apart never meet. Other options, and what is returned, as in `fit`.
+    steps : 2500 ∛(n/512) when None. m : n when None. pace : as in `fit`; frequencies have further to go than from a
+    start near the DCT. Untied models need sorted starts: w_k and w̃_k that are far apart never meet. Other options, and
+    what is returned, as in `fit`.
     """
     if unknown := set(options) - set(fit.__kwdefaults__):
         raise TypeError(f"recover() got an unexpected keyword argument {min(unknown)!r}")
     n = require_size("n", n)
     model = models.LCT(n, n if m is None else m, init=init, tied=tied, seed=seed, dtype=torch.float64)
     steps = default_steps(n) if steps is None else require_size("steps", steps)
-    return fit(model, steps=steps, lr=lr, schedule=options.pop("schedule", CoarseToFine(n, steps)), seed=seed,
-               objective=objective, **options)  # fmt: skip
+    return fit(model, steps=steps, lr=lr, pace=pace, schedule=options.pop("schedule", CoarseToFine(n, steps)),
+               seed=seed, objective=objective, **options)  # fmt: skip
 
 
 def default_steps(n):

@@ -32,7 +32,7 @@ def test_factors_are_the_rules():
     assert set(factors(model, "equal", optimizer="adam").values()) == {1.0}
     curvature = factors(model, "curvature")
     assert curvature["w1"] == 100 / 400**2 and curvature["a1"] == 100 and curvature["a4"] == 1
-    assert factors(model, "curvature", optimizer="adam")["w2"] == 2 / 400
+    assert factors(model, "curvature", optimizer="adam")["w2"] == 1 / 400
     assert factors(model, "curvature", n=50)["w1"] == 100 / 50**2
 
 
