@@ -38,7 +38,7 @@ notebooks: $(STAMP)
 	  $(if $(SCHEDULER),--scheduler "$(SCHEDULER)") $(if $(JOBS),--jobs $(JOBS))
 
 test: $(STAMP)
-	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile $(T)
+	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist worksteal $(T)
 
 lab: $(STAMP)
 	@$(PY) -m jupyterlab notebooks/00-explore.ipynb

@@ -34,7 +34,7 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     parameters = dict(model.named_parameters())
     if rule == "raw":
         factors = dict.fromkeys(parameters, 1.0)
-    elif scales is not None:
+    elif scales is not None and rule != "original":
         factors = _measured(parameters, rule, optimizer, scales)
     elif {"a1", "a2", "a3", "a4", "w1"} <= set(parameters) <= set(theory.GROUPS):
         factors = _derived(model, parameters, rule, optimizer, model.n if n is None else require_size("n", n))
@@ -58,10 +58,8 @@ def _derived(model, parameters, rule, optimizer, n):
 
 
 def _measured(parameters, rule, optimizer, scales):
-    if missing := set(parameters) - set(scales):
-        raise ValueError(
-            f"scales must have a (gradient, curvature) for each parameter, got none for {', '.join(missing)}"
-        )
+    if missing := ", ".join(name for name in parameters if name not in scales):
+        raise ValueError(f"scales must have a (gradient, curvature) for each parameter, got none for {missing}")
     which = 0 if rule == "equal" else 1
     power = 1.0 if optimizer == "sgd" else which / 2
     sizes = {name: abs(scales[name][which]) ** power for name in parameters}

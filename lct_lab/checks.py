@@ -100,11 +100,10 @@ def require_real_tensor(name, value, *, like=None, dims=None):
         raise TypeError(f"{name} must be float32 or float64, got {value.dtype}")
     if value.layout is not torch.strided:
         raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
-    if like is not None and (value.dtype != like[1].dtype or value.device != like[1].device):
-        for property_ in ("dtype", "device"):
-            got, expected = getattr(value, property_), getattr(like[1], property_)
-            if got != expected:
-                raise TypeError(f"{name} must have the {property_} of {like[0]}, {expected}, got {got}")
+    for property_ in ("dtype", "device") if like is not None else ():
+        got, expected = getattr(value, property_), getattr(like[1], property_)
+        if got != expected:
+            raise TypeError(f"{name} must have the {property_} of {like[0]}, {expected}, got {got}")
     if not (value.is_cpu or value.is_cuda):
         raise TypeError(f"{name} must be on cpu or cuda, got {value.device}")
     shape = tuple(value.shape)

@@ -55,8 +55,8 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
     if transform.resolve_engine(engine, x, w1, graph=False) == "nufft":
         return _by_nufft(x, (a1, a2, a3, a4), w1, None if tied else w2)
     with torch.no_grad():
-        x, batch = torch.atleast_2d(x), len(torch.atleast_2d(x))
-        n, m = x.shape[1], len(w1)
+        x = torch.atleast_2d(x)
+        (batch, n), m = x.shape, len(w1)
         C, T = transform.cosine_sine_sums(x, w1)
         X = (a1 * x[:, :1] + a2 * C) / n**0.5
         later = torch.arange(1, n, dtype=x.dtype, device=x.device)
@@ -132,23 +132,13 @@ def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal
         from loky import get_reusable_executor
 
         each = get_reusable_executor(workers, timeout=300, env={"OMP_NUM_THREADS": "1"}).map
-    found = each(partial(_block, n, m, size, inits, settings), range(0, inits, size))
+    firsts = range(0, inits, size)
+    found = each(partial(probe_rows, n, m, **settings), firsts, [min(size, inits - first) for first in firsts])
     table = pd.DataFrame([row for rows in found for row in rows])
     described = signal if isinstance(signal, str) else f"array {np.shape(signal)}"
-    table.attrs = {
-        "n": n,
-        "m": m,
-        "inits": inits,
-        **settings,
-        "signal": described,
-        "dtype": str(dtype),
-        "device": str(device),
-    }
+    table.attrs = dict(n=n, m=m, inits=inits, **settings) | {
+        "signal": described, "dtype": str(dtype), "device": str(device)}  # fmt: skip
     return table
-
-
-def _block(n, m, size, inits, settings, start):
-    return probe_rows(n, m, start, min(size, inits - start), **settings)
 
 
 def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, seed, engine, dtype, device):

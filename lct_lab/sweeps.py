@@ -45,12 +45,12 @@ def sweep(n, m, *, init="random", tied=False, inits=100, seed=0, directory, exec
         raise TypeError(f"directory must be a path, got {directory!r}") from None
     directory.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(directory)
-    _write_plan(directory, [shard_name(task) for task in tasks])
+    names = [shard_name(task) for task in tasks]
+    _write_plan(directory, names)
     made, failures = _run(tasks, directory, executor, progress)
     if failures:
         listed = "\n".join(f"  {json.dumps(_described(task))}: {error}" for task, error in failures)
         raise RuntimeError(f"{len(failures)} of {len(tasks)} blocks failed, the others are in {directory}:\n{listed}")
-    names = [shard_name(task) for task in tasks]
     return tables.joined([made[name] for name in names], names)
 
 
@@ -77,15 +77,17 @@ def shard_name(task):
     """n, m, start and first init in clear, and the hash of all that determines the content."""
     text = json.dumps({**_described(task), "code": code_hash(), "versions": tables.provenance()}, sort_keys=True)
     kind = f"{task['init']}-tied" if task["tied"] else task["init"]
-    return (
-        f"{task['n']}x{task['m']}-{kind}-{task['first']:08d}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.parquet"
-    )
+    return f"{task['n']}x{task['m']}-{kind}-{task['first']:08d}-{_digest(text.encode())}.parquet"
 
 
 @cache
 def code_hash():
     folder = Path(__file__).parent
-    return hashlib.sha256(b"\0".join((folder / f"{name}.py").read_bytes() for name in CODE)).hexdigest()[:16]
+    return _digest(b"\0".join((folder / f"{name}.py").read_bytes() for name in CODE))
+
+
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _described(task):
@@ -103,7 +105,7 @@ def _described(task):
 def _hash_of(samples):
     import numpy as np
 
-    return hashlib.sha256(np.ascontiguousarray(samples, dtype=float).tobytes()).hexdigest()[:16]
+    return _digest(np.ascontiguousarray(samples, dtype=float).tobytes())
 
 
 def compute(task, directory):
@@ -119,11 +121,7 @@ def compute(task, directory):
     from lct_lab import probes
 
     began = time.perf_counter()
-    settings = {key: task[key] for key in ("init", "tied", "amplitudes", "signal", "batch", "seed", "engine")}
-    rows = probes.probe_rows(
-        task["n"], task["m"], task["first"], task["count"], dtype=torch.float64, device="cpu", **settings
-    )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(probes.probe_rows(**task, dtype=torch.float64, device="cpu"))
     if not np.isfinite(table[["rms", "loss"]].to_numpy()).all():
         raise FloatingPointError("a gradient is not finite")
     table.insert(0, "n", task["n"])
@@ -184,8 +182,7 @@ def _run(tasks, directory, executor, progress):
                 else:
                     futures[executor.submit(_task, task, str(directory), driver)] = task
             for future in as_completed(futures):
-                task = futures[future]
-                settle(task, future.result)
+                settle(task := futures[future], future.result)
         except BrokenExecutor as error:
             described = json.dumps(_described(task))
             raise RuntimeError(f"a worker died at or near the block {described}; call sweep again to go on") from error
@@ -246,14 +243,13 @@ def _write_plan(directory, names):
     import subprocess
 
     text = json.dumps(names)
-    plan = directory / f"plan-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    plan = directory / f"plan-{_digest(text.encode())}.json"
     if not plan.exists():
         _written(plan, lambda part: (part.write_text(text), part.replace(plan)))
+    git = ["git", "describe", "--always", "--dirty"]
     try:
-        git = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent
-        )
-        commit = git.stdout.strip() or "unknown"
+        found = subprocess.run(git, capture_output=True, text=True, cwd=Path(__file__).parent)
+        commit = found.stdout.strip() or "unknown"
     except OSError:
         commit = "unknown"
     _log(directory, {"sweep": len(names), "commit": commit})

@@ -6,6 +6,7 @@ four couplings: "shuffled" and "sorted" (`random` starts), "tied", and "grid" (`
 """
 
 import math
+from copy import deepcopy
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -101,20 +102,15 @@ def sine_moment(w, n):
     small = np.abs(v) * n < 0.05
     u = np.where(small, 1.0, v)
     direct = (np.sin(n * u) - n * np.cos((n - 0.5) * u) * 2 * np.sin(u / 2)) / (4 * np.sin(u / 2) ** 2)
-    sums = [sum(float(j) ** k for j in range(1, n)) if n < 4 else _power_sum(n - 1, k) for k in (2, 4, 6)]
-    series = v * (sums[0] - v**2 * (sums[1] / 6 - v**2 * sums[2] / 120))
+    s, t = (n - 1) * n * (2 * n - 1), (n - 1) * n  # Σ j², Σ j⁴ and Σ j⁶ are Faulhaber's polynomials
+    second, fourth, sixth = s / 6, s * (3 * t - 1) / 30, s * (3 * t**2 - 3 * t + 1) / 42
+    series = v * (second - v**2 * (fourth / 6 - v**2 * sixth / 120))
     return np.where(small, series, direct)
 
 
 def _to_nearest_turn(w):
     w = np.asarray(w, dtype=float)
     return w - 2 * np.pi * np.round(w / (2 * np.pi))
-
-
-def _power_sum(n, k):
-    """Σ_{j≤n} j^k for k = 2, 4, 6, by Faulhaber's polynomials."""
-    s, t = n * (n + 1) * (2 * n + 1), n * (n + 1)
-    return {2: s / 6, 4: s * (3 * t - 1) / 30, 6: s * (3 * t**2 - 3 * t + 1) / 42}[k]
 
 
 def sorted_profile(v, gamma):
@@ -243,13 +239,12 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
     coupling = "tied" if tied and coupling != "grid" else coupling
     spread = JITTER if init == "jittered" else 0.0
     loss, given = _given(n, m, coupling, tied, a, s, spread)
-    rows = {}
+    medians, rows = _medians(n, m, coupling, tied, a, s, spread, batch), {}
     for group, (mean, square, floor) in given.items():
         square = floor + (square - floor) / batch
-        typical = _median(group, coupling, tied, n, m, s, batch, init, amplitudes, spread)
         law = LAWS.get(f"{group} {coupling}") or LAWS[f"{group} any"]
-        rows[group] = {"mean": np.sum(weight * mean), "rms": np.sqrt(np.sum(weight * square)), "median_abs": typical,
-                       "law": law.python}
+        rows[group] = {"mean": np.sum(weight * mean), "rms": np.sqrt(np.sum(weight * square)),
+                       "median_abs": medians[group], "law": law.python}  # fmt: skip
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "group"
     table.attrs["loss"] = float(np.sum(weight * loss))
@@ -272,13 +267,12 @@ def _amplitudes(init, amplitudes):
     if amplitudes is None and init in ("orthogonal", "jittered"):
         amplitudes = UNIT_AMPLITUDES
     if amplitudes is not None:
-        a = np.asarray(amplitudes, dtype=float)
-        if a.shape != (4,) or not (np.isfinite(a) & (a != 0)).all():
+        if 0 in amplitudes:
             raise ValueError(f"amplitudes must be None or four finite numbers other than 0, got {amplitudes!r}")
-        return a[:, None], np.ones(1)
+        return np.array(amplitudes)[:, None], np.ones(1)
     t, weight = _gauss(5)
-    nodes = np.stack(np.meshgrid(*[t + 0.5] * 4, indexing="ij")).reshape(4, -1)
-    return nodes, np.prod(np.stack(np.meshgrid(*[weight] * 4, indexing="ij")).reshape(4, -1), axis=0)
+    a, weights = (np.stack(np.meshgrid(*[v] * 4, indexing="ij")).reshape(4, -1) for v in (t + 0.5, weight))
+    return a, np.prod(weights, axis=0)
 
 
 def _given(n, m, coupling, tied, a, s, spread):
@@ -370,7 +364,7 @@ def _frequencies(n, m, coupling, tied, a, s, spread):
     scale = 4 * a2**2 / (n * m) * s.s2 * t2 * (1 + kurtosis / n)
     first, edge1 = scale * inner * s.s2, scale * outer * s.first2
     scale = 4 * a4**2 / m * t2 * (1 + kurtosis / n)
-    sums = ((m - 1) / 2 + 0.25) / (n * m) * (a4**2)
+    sums = ((m - 1) / 2 + 0.25) / (n * m) * a4**2
     strength = s.s2 * (1 + a2**2 * sums * P / 2) + a1**2 * sums * s.first2
     second = scale / n * a2**2 * s.s2 * P / 2 * strength
     edge2 = scale / n * a1**2 * s.first2 * strength
@@ -390,30 +384,30 @@ def _frequencies(n, m, coupling, tied, a, s, spread):
     return {"w1": (sorted1, unit / 3 * (near / 2 + b * floor)), "w2": (sorted2, unit / 3 * (near / 2 + b * floor))}
 
 
-def _median(group, coupling, tied, n, m, s, batch, init, amplitudes, spread):
-    """Median over inits of |gradient|: amplitudes, x_0 and the normal sums drawn 8192 times, always the same."""
+def _medians(n, m, coupling, tied, a, s, spread, batch):
+    """Medians over inits of |gradient|: amplitudes, x_0 and the normal sums drawn 8192 times, always the same."""
     rng, count, terms = np.random.default_rng(0), 8192, min(batch, 16)
-    a, _ = _amplitudes(init, amplitudes)
     if a.shape[1] > 1:
-        a = (rng.permuted(np.tile(np.arange(count) + 0.5, (4, 1)), axis=1)) / count + 0.5
+        a = rng.permuted(np.tile(np.arange(count) + 0.5, (4, 1)), axis=1) / count + 0.5
     _, given = _given(n, m, coupling, tied, a, s, spread)
-    mean, square, floor = given[group]
-    if group[0] == "w":
-        product = np.abs(rng.standard_normal(count)) * np.sqrt(rng.chisquare(batch, count) / batch)
-        return float(np.median(product) * np.median(np.sqrt(floor + (square - floor) / batch)))
-    normal, scatter = rng.standard_normal((2, terms, count)), np.sqrt(np.maximum(square - mean**2, 0))
-    if group in ("a2", "a4"):
-        return float(np.median(np.abs(mean + scatter / math.sqrt(batch) * normal[0, 0])))
+    (z, beta, rest), again = _scalars(n, m, coupling, tied, a, s, spread), deepcopy(rng)
+    product = np.abs(again.standard_normal(count)) * np.sqrt(again.chisquare(batch, count) / batch)
+    normal = rng.standard_normal((2, terms, count))
     x0 = rng.uniform(-1, 1, (terms, count)) * 3**0.5 if s.x4 < 2 * s.s2**2 else rng.standard_normal((terms, count))
-    x0, q = x0 * math.sqrt(s.first2), a[0] / math.sqrt(n / m)
-    z, beta, rest = _scalars(n, m, coupling, tied, a, s, spread)
-    zeta = normal[0] * np.sqrt(z)
-    if group == "a3":
-        value = 2 * ((a[2] * q - 1) * x0 + a[2] * zeta) * (q * x0 + zeta)
-    else:
-        value = x0 * (mean / s.first2 * x0 + 2 * beta * zeta + 2 * np.sqrt(rest) * normal[1])
-    value = mean + (value.mean(0) - mean) * math.sqrt(terms / batch)
-    return float(np.median(np.abs(value)))
+    x0, q, zeta = x0 * math.sqrt(s.first2), a[0] / math.sqrt(n / m), normal[0] * np.sqrt(z)
+    medians = {}
+    for group, (mean, square, floor) in given.items():
+        if group[0] == "w":
+            medians[group] = float(np.median(product) * np.median(np.sqrt(floor + (square - floor) / batch)))
+            continue
+        if group in ("a2", "a4"):
+            value = mean + np.sqrt(np.maximum(square - mean**2, 0)) / math.sqrt(batch) * normal[0, 0]
+        else:
+            value = (2 * ((a[2] * q - 1) * x0 + a[2] * zeta) * (q * x0 + zeta) if group == "a3" else
+                     x0 * (mean / s.first2 * x0 + 2 * beta * zeta + 2 * np.sqrt(rest) * normal[1]))  # fmt: skip
+            value = mean + (value.mean(0) - mean) * math.sqrt(terms / batch)
+        medians[group] = float(np.median(np.abs(value)))
+    return medians
 
 
 # log2 γ, F, F̃ and their common floor, from chain_sums: what sorting makes of the frequency gradients.

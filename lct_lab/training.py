@@ -12,7 +12,7 @@ import torch
 from lct_lab import balance, models, nufft, signals, transform
 from lct_lab.checks import require_choice, require_size
 
-VERSION = 1  # of checkpoints
+VERSION = 2  # of checkpoints
 
 
 def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
@@ -200,19 +200,20 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", pace=1.0, sched
     steps, every, batch = require_size("steps", steps), require_size("every", every), require_size("batch", batch)
     require_choice("optimizer", optimizer, ("sgd", "adam"))
     schedule, generator = schedule or Constant(model.n), np.random.default_rng(require_size("seed", seed, 0))
-    if not (isinstance(objective, str) and objective == "expected"):
-        objective = signals.check(objective, model.n, batch)
+    exact = isinstance(objective, str) and objective == "expected"
+    objective = None if exact else signals.check(objective, model.n, batch)
     parameters, history, stopped = dict(model.named_parameters()), [], "all steps done"
     last, trace = None, []
     size = schedule.size(0)
     torch_optimizer = _optimizer(model, rule, lr, optimizer, size)
-    start = _load(checkpoint, model, torch_optimizer, generator, history, schedule) if checkpoint else 0
+    start = _load(checkpoint, model, torch_optimizer, generator, history, trace, schedule) if checkpoint else 0
     scale = 1 / model.m  # frame-like at every size; amplitudes take up the rest at the end
     stretch = (model.n / model.m) ** 0.25
-    with torch.no_grad():
-        if start == 0:
-            _stretch(model, 1 / stretch)
+    if start == 0:
+        _stretch(model, 1 / stretch)
     for step in tqdm(range(start, steps), disable=not progress, desc=f"n = {model.n}"):
+        if _reached(target, history, model):
+            break
         if schedule.size(step) != size or step == start:
             size = schedule.size(step)
             fresh = balance.param_groups(model, rule, lr, optimizer=optimizer, n=size)
@@ -241,12 +242,11 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", pace=1.0, sched
             if paths:
                 trace.append(model.w1.detach().numpy().copy())
             if checkpoint:
-                _save(checkpoint, model, torch_optimizer, generator, history, step + 1, schedule)
-            if size == model.n and history[-1]["loss"] <= target:
-                stopped = f"reached {target} at step {step}"
-                break
+                _save(checkpoint, model, torch_optimizer, generator, history, trace, step + 1, schedule)
+    if _reached(target, history, model):
+        stopped = f"reached {target} at step {history[-1]['step']}"
+    _stretch(model, stretch)
     with torch.no_grad():
-        _stretch(model, stretch)
         w2 = None if model.tied else model.w2.double()
         a = [p.double() for p in (model.a1, model.a2, model.a3, model.a4)]
         final = expected_loss(model.n, *a, model.w1.double(), w2).item()
@@ -266,13 +266,9 @@ def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, pace=2.0, obje
         raise TypeError(f"recover() got an unexpected keyword argument {min(unknown)!r}")
     n = require_size("n", n)
     model = models.LCT(n, n if m is None else m, init=init, tied=tied, seed=seed, dtype=torch.float64)
-    steps = default_steps(n) if steps is None else require_size("steps", steps)
+    steps = round(2500 * (n / 512) ** (1 / 3)) if steps is None else require_size("steps", steps)
     return fit(model, steps=steps, lr=lr, pace=pace, schedule=options.pop("schedule", CoarseToFine(n, steps)),
                seed=seed, objective=objective, **options)  # fmt: skip
-
-
-def default_steps(n):
-    return round(2500 * (n / 512) ** (1 / 3))
 
 
 def _optimizer(model, rule, lr, name, size):
@@ -284,7 +280,7 @@ def _optimizer(model, rule, lr, name, size):
 
 def _loss(model, objective, size, scale, generator, batch):
     w = (model.w1,) if model.tied else (model.w1, model.w2)
-    if isinstance(objective, str) and objective == "expected":
+    if objective is None:
         return expected_loss(size, model.a1, model.a2, model.a3, model.a4, *w, scale=scale)
     x = torch.as_tensor(signals.draw(objective, model.n, generator, batch=batch)[:, :size]).to(model.w1)
     X = transform.analyze(x, model.a1, model.a2, model.w1) * size**0.5
@@ -292,6 +288,11 @@ def _loss(model, objective, size, scale, generator, batch):
     return (y - x).square().sum() / x.square().sum()
 
 
+def _reached(target, history, model):
+    return bool(history) and history[-1]["size"] == model.n and history[-1]["loss"] <= target
+
+
+@torch.no_grad()
 def _stretch(model, factor):
     for p in (model.a1, model.a2, model.a3, model.a4):
         p *= factor
@@ -314,16 +315,16 @@ def _blame(step, parameters, before):
     return f"stopped at step {step}: the loss is not finite, and {max(sizes, key=sizes.get)} has the largest gradient"
 
 
-def _save(path, model, optimizer, generator, history, step, schedule):
+def _save(path, model, optimizer, generator, history, trace, step, schedule):
     state = {"version": VERSION, "shape": [model.n, model.m, model.tied], "model": model.state_dict(), "step": step,
-             "optimizer": optimizer.state_dict(), "generator": generator.bit_generator.state, "history": list(history),
-             "schedule": list(schedule)}  # fmt: skip
+             "optimizer": optimizer.state_dict(), "generator": generator.bit_generator.state, "history": history,
+             "trace": trace, "schedule": list(schedule)}  # fmt: skip
     part = Path(f"{path}.part")
     torch.save(state, part)
     os.replace(part, path)
 
 
-def _load(path, model, optimizer, generator, history, schedule):
+def _load(path, model, optimizer, generator, history, trace, schedule):
     if not Path(path).exists():
         return 0
     state = torch.load(path, weights_only=False)
@@ -335,4 +336,5 @@ def _load(path, model, optimizer, generator, history, schedule):
     optimizer.load_state_dict(state["optimizer"])
     generator.bit_generator.state = state["generator"]
     history += state["history"]
+    trace += state["trace"]
     return state["step"]

@@ -79,6 +79,11 @@ def test_measured_scales_of_any_module():
     assert factors(net, "raw") == {"weight": 1, "bias": 1}
 
 
+def test_the_original_rule_does_not_take_measured_scales():
+    model, scales = lct_lab.LCT(40, 40), dict.fromkeys(("a1", "a2", "a3", "a4", "w1", "w2"), (3.0, 5.0))
+    assert factors(model, "original", scales=scales) == factors(model, "original")
+
+
 @pytest.mark.parametrize("model, rule, lr, options, error, words", [
     (lct_lab.LCT(8, 8), "best", 1.0, {}, ValueError, "rule must be one of raw, original, equal, curvature, got 'best'"),
     (torch.nn.Linear(2, 2), "equal", 1.0, {}, ValueError, "needs the parameters a1, a2, a3, a4, w1 of an LCT, or"),

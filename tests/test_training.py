@@ -112,6 +112,15 @@ def test_early_stop():
     assert lct_lab.recover(16, steps=2000, target=1e-2, every=5).stopped.startswith("reached 0.01 at step")
 
 
+def test_a_checkpoint_keeps_paths_and_the_end(tmp_path):
+    options = dict(steps=2000, target=1e-2, every=5, paths=True)
+    whole = lct_lab.recover(16, **options)
+    for target in (0.5, 1e-2, 1e-2):  # stopped early, gone on with, and asked for once more
+        again = lct_lab.recover(16, **{**options, "target": target}, checkpoint=tmp_path / "state.pt")
+    assert again.stopped == whole.stopped and again.history.equals(whole.history)
+    assert np.array_equal(again.paths, whole.paths) and torch.equal(again.model.w1, whole.model.w1)
+
+
 @pytest.mark.parametrize("options, error, words", [
     ({"n": 0}, ValueError, "n must be at least 1"), ({"n": 8, "m": -1}, ValueError, "m must be at least 1"),
     ({"n": 8, "m": 0}, ValueError, "m must be at least 1, got 0"),
