@@ -121,12 +121,10 @@ def compute(task, directory):
     from lct_lab import probes
 
     began = time.perf_counter()
-    table = pd.DataFrame(probes.probe_rows(**task, dtype=torch.float64, device="cpu"))
-    if not np.isfinite(table[["rms", "loss"]].to_numpy()).all():
+    place = {"n": task["n"], "m": task["m"], "start": f"{task['init']}, tied" if task["tied"] else task["init"]}
+    table = pd.DataFrame([place | row for row in probes.probe_rows(**task, dtype=torch.float64, device="cpu")])
+    if not all(np.isfinite(table[column].to_numpy()).all() for column in ("rms", "loss")):
         raise FloatingPointError("a gradient is not finite")
-    table.insert(0, "n", task["n"])
-    table.insert(1, "m", task["m"])
-    table.insert(2, "start", f"{task['init']}, tied" if task["tied"] else task["init"])
     table.attrs = {**_described(task), "dtype": "float64", "code": code_hash()}
     path = Path(directory) / shard_name(task)
     table = _written(path, lambda part: tables.write_raw(table, path, part))
@@ -240,19 +238,24 @@ def _log(directory, entry):
 
 def _write_plan(directory, names):
     """The names a finished sweep has, for `status`, in a file of this sweep's; and the commit, in the log."""
-    import subprocess
-
     text = json.dumps(names)
     plan = directory / f"plan-{_digest(text.encode())}.json"
     if not plan.exists():
         _written(plan, lambda part: (part.write_text(text), part.replace(plan)))
-    git = ["git", "describe", "--always", "--dirty"]
+    _log(directory, {"sweep": len(names), "commit": _commit()})
+
+
+@cache
+def _commit():
+    """The commit, and whether there are changes, of the code this process began with; unknown without git."""
+    import subprocess
+
+    command = ["git", "describe", "--always", "--dirty"]
     try:
-        found = subprocess.run(git, capture_output=True, text=True, cwd=Path(__file__).parent)
-        commit = found.stdout.strip() or "unknown"
+        found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     except OSError:
-        commit = "unknown"
-    _log(directory, {"sweep": len(names), "commit": commit})
+        found = ""
+    return found or "unknown"
 
 
 def _clear_leftovers(directory):

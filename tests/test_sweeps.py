@@ -391,6 +391,7 @@ def test_threads_share_a_sweep_and_leave_torch_as_it_was(undisturbed, tmp_path):
 
 def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
+    sweeps._commit.cache_clear()
     run(tmp_path, n=40, init="random", inits=5)
     assert '"commit": "unknown"' in (tmp_path / "log.jsonl").read_text()
 
