@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import run_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -59,6 +60,12 @@ def test_the_readme_lists_every_notebook_and_its_links_resolve():
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert {f"notebooks/rendered/{path.name}" for path in NOTEBOOKS} <= set(links)
     assert all((ROOT / link).exists() for link in links if "://" not in link)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_executed_copy_is_of_this_source(path):
+    made = json.loads((path.parent / "rendered" / path.name).read_text())["metadata"]["lct_lab"]
+    assert made["notebook"] == run_notebook.digest(path), f"make notebooks NB={path.name[:2]}, then commit what it made"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
