@@ -22,7 +22,10 @@ NAMES = ("dense loop", "dense", "fast", "pytorch-finufft", "autograd fast", "thr
 def problem(n, m, dtype=torch.float64):
     draw = torch.Generator().manual_seed(n)
     x = torch.rand(n, generator=draw, dtype=torch.float64) * 2 - 1
-    w1, w2 = (torch.sort(torch.rand(m, generator=draw, dtype=torch.float64) * torch.pi).values for _ in range(2))
+    w1, w2 = (
+        torch.sort(torch.rand(m, generator=draw, dtype=torch.float64) * torch.pi).values
+        for _ in range(2)
+    )
     return [v.to(dtype) for v in (x, torch.tensor([1.1, 0.8, 0.9, 1.2]), w1, w2)]
 
 
@@ -68,7 +71,9 @@ def pytorch_finufft(n, m):
         later = a[1] * x[1:] / 2
         modes = torch.cat([x[:1] * 0, later.flip(0), a[0] * x[:1], later]).to(torch.complex128)
         X = finufft_type2(w1[None], modes, eps=1e-11, isign=1).real / n**0.5
-        sums = finufft_type1(w2[None], X.to(torch.complex128), (2 * n,), eps=1e-11, isign=-1).real[n:]
+        sums = finufft_type1(w2[None], X.to(torch.complex128), (2 * n,), eps=1e-11, isign=-1).real[
+            n:
+        ]
         y = torch.cat([a[2] * sums[:1], a[3] * sums[1:]]) / m**0.5
         return torch.autograd.grad((y - x).square().sum(), leaves)
 
@@ -93,8 +98,20 @@ def three_executions(n, m):
 
 def contestants():
     """{name: function of (n, m) that prepares a run}; without pytorch-finufft where it is not installed."""
-    found = dict(zip(NAMES, (dense_loop, by_hand("dense"), by_hand("nufft"), pytorch_finufft, autograd_fast,
-                             three_executions), strict=True))  # fmt: skip
+    found = dict(
+        zip(
+            NAMES,
+            (
+                dense_loop,
+                by_hand("dense"),
+                by_hand("nufft"),
+                pytorch_finufft,
+                autograd_fast,
+                three_executions,
+            ),
+            strict=True,
+        )
+    )
     try:
         import pytorch_finufft as _  # noqa: F401
     except ImportError:
@@ -147,7 +164,9 @@ def errors(n, outputs=100):
     both = nufft.pair_sums(x.numpy()[None], w1.numpy())[0]
     y = lct_lab.synthesize(x, n, 1.0, 1.0, w2, engine="nufft").numpy() * n**0.5
     worst = {"cosine": 0.0, "n sine": 0.0, "synthesis": 0.0}
-    for k, place in zip(rng.integers(n, size=outputs), rng.integers(1, n, size=outputs), strict=True):
+    for k, place in zip(
+        rng.integers(n, size=outputs), rng.integers(1, n, size=outputs), strict=True
+    ):
         phase = np.longdouble(w1[k].item()) * j
         exact = (
             np.cos(phase)[1:] @ x.numpy()[1:],
@@ -168,10 +187,12 @@ def agreement(n, dtype):
     exact = lct_lab.gradients(x, *a, w1, w2, engine="dense")
     x, a, w1, w2 = (v.to(dtype) for v in values)
     return tuple(
-        max(((f - e).abs().max() / e.abs().max()).item()
-            for f, e in zip(lct_lab.gradients(x, *a, w1, w2, engine=engine), exact, strict=True))
+        max(
+            ((f - e).abs().max() / e.abs().max()).item()
+            for f, e in zip(lct_lab.gradients(x, *a, w1, w2, engine=engine), exact, strict=True)
+        )
         for engine in ("nufft", "dense")
-    )  # fmt: skip
+    )
 
 
 def main():
@@ -181,7 +202,16 @@ def main():
     rows = []
 
     def claim(what, ours, theirs, figure, target, unit="ms"):
-        rows.append({"what": what, "ours": ours, "theirs": theirs, "unit": unit, "figure": figure, "target": target})
+        rows.append(
+            {
+                "what": what,
+                "ours": ours,
+                "theirs": theirs,
+                "unit": unit,
+                "figure": figure,
+                "target": target,
+            }
+        )
         print(f"{what:88} {ours:11.4g} {theirs:11.4g} {unit:3} {figure:9.3g}  {target}", flush=True)
 
     print(f"{'what':88} {'ours':>11} {'theirs':>11}          figure  target")
@@ -190,7 +220,11 @@ def main():
         times = race(n, n, ("fast", "dense loop"), 3, {"dense loop": cores})
         ours, loop[n] = times["fast"] * 1e3, times["dense loop"] * 1e3
         claim(
-            f"loss and six gradients, N = M = {n}, one thread, dense loop / ours", ours, loop[n], loop[n] / ours, target
+            f"loss and six gradients, N = M = {n}, one thread, dense loop / ours",
+            ours,
+            loop[n],
+            loop[n] / ours,
+            target,
         )
     spent = {}
     for threads in (cores, 1):
@@ -207,7 +241,9 @@ def main():
         loop[1000] / spent[cores],
         ">= 40",
     )
-    claim("the same, one core / all cores", spent[cores], spent[1], spent[1] / spent[cores], ">= 1.6")
+    claim(
+        "the same, one core / all cores", spent[cores], spent[1], spent[1] / spent[cores], ">= 1.6"
+    )
     size = 10**6
     seconds = race(size, size, ("fast",), 5)["fast"]
     claim("N = M = 10^6, double: time of loss and six gradients", seconds, 1.0, seconds, "< 1", "s")
@@ -215,24 +251,46 @@ def main():
     claim("N = M = 10^6, double: memory", memory, 1.0, memory, "< 1", "GB")
     worst = errors(size)
     for name, error in worst.items():
-        claim(f"N = M = 10^6: error of the {name} sums / their rms, 100 outputs", error, 1e-8, error, "<= 1e-8", "")
+        claim(
+            f"N = M = 10^6: error of the {name} sums / their rms, 100 outputs",
+            error,
+            1e-8,
+            error,
+            "<= 1e-8",
+            "",
+        )
     for n in (4000, 16_000, 100_000):
         times = race(n, n, ("fast", "three executions"), 2)
         ours, theirs = times["fast"] * 1e3, times["three executions"] * 1e3
-        claim(f"gradients / three bare executions, N = M = {n}", ours, theirs, ours / theirs, "<= 1.3")
+        claim(
+            f"gradients / three bare executions, N = M = {n}", ours, theirs, ours / theirs, "<= 1.3"
+        )
     if "pytorch-finufft" in contestants():
         for n in (4000, 10_000, 100_000):
             times = race(n, n, ("autograd fast", "pytorch-finufft"), 2)
             ours, theirs = times["autograd fast"] * 1e3, times["pytorch-finufft"] * 1e3
-            claim(f"forward and backward, pytorch-finufft / ours, N = M = {n}", ours, theirs, theirs / ours, ">= 2")
+            claim(
+                f"forward and backward, pytorch-finufft / ours, N = M = {n}",
+                ours,
+                theirs,
+                theirs / ours,
+                ">= 2",
+            )
     short = race(10_000, 10_000, ("fast",), 2)["fast"]
     power = np.log(seconds / short) / np.log(100)
     claim("growth exponent of time, 10^4 to 10^6", seconds, short, power, "<= 1.15", "s")
     for dtype, target in ((torch.float64, "<= 1e-10"), (torch.float32, "<= 3")):
         fast, dense = agreement(4000, dtype)
         single = dtype == torch.float32
-        claim(f"error against dense double, N = M = 4000, {str(dtype)[6:]}" + single * ", ours / dense single's",
-              fast, dense, fast / dense if single else fast, target, "")  # fmt: skip
+        claim(
+            f"error against dense double, N = M = 4000, {str(dtype)[6:]}"
+            + single * ", ours / dense single's",
+            fast,
+            dense,
+            fast / dense if single else fast,
+            target,
+            "",
+        )
     panels, settings = explore.Panels(), explore.Settings(n=2000, m=2000)
     spent = []
     for _ in range(12):
@@ -254,7 +312,9 @@ def main():
         ax.loglog(mine, times, plots.MARKERS[place] + "-", color=plots.COLOURS[place], label=name)
     ax.set(xlabel="N = M", ylabel="seconds for loss and six gradients", title="Time against size")
     ax.legend()
-    plots.save_figure(figure, "bench", alt="Time for a full gradient against size for six implementations.")
+    plots.save_figure(
+        figure, "bench", alt="Time for a full gradient against size for six implementations."
+    )
 
 
 if __name__ == "__main__":

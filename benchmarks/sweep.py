@@ -1,6 +1,6 @@
 """What a sweep costs beyond its computing, and what a second process brings: ratios from one run.
 
-    python benchmarks/sweep.py        (part of `make bench`) prints the claims and writes data/bench-sweep.csv
+python benchmarks/sweep.py        (part of `make bench`) prints the claims and writes data/bench-sweep.csv
 """
 
 import json
@@ -19,8 +19,16 @@ import torch
 import lct_lab
 from lct_lab import probes, sweeps, tables
 
-GRID = dict(n=[100, 1000, 10_000], m=[100, 1000, 10_000], init=["random", "shuffled"], inits=400, progress=False)
-SETTINGS = dict(init="random", tied=False, amplitudes=None, signal="uniform", batch=1, seed=0, engine="auto")
+GRID = dict(
+    n=[100, 1000, 10_000],
+    m=[100, 1000, 10_000],
+    init=["random", "shuffled"],
+    inits=400,
+    progress=False,
+)
+SETTINGS = dict(
+    init="random", tied=False, amplitudes=None, signal="uniform", batch=1, seed=0, engine="auto"
+)
 
 
 def timed(function, *arguments, **options):
@@ -31,7 +39,9 @@ def timed(function, *arguments, **options):
 
 def bare():
     for first in range(0, 1000, 100):
-        pd.DataFrame(probes.probe_rows(1000, 1000, first, 100, dtype=torch.float64, device="cpu", **SETTINGS))
+        pd.DataFrame(
+            probes.probe_rows(1000, 1000, first, 100, dtype=torch.float64, device="cpu", **SETTINGS)
+        )
 
 
 def write_many(folder, count):
@@ -43,7 +53,9 @@ def write_many(folder, count):
         (folder / name).write_bytes(b"x")
     (folder / "plan-0.json").write_text(json.dumps(names))
     entry = {"time": "2026-01-01T00:00:00", "seconds": 1.0, "bytes": 1}
-    (folder / "log.jsonl").write_text("".join(json.dumps({**entry, "shard": name}) + "\n" for name in names))
+    (folder / "log.jsonl").write_text(
+        "".join(json.dumps({**entry, "shard": name}) + "\n" for name in names)
+    )
 
 
 def main():
@@ -51,12 +63,31 @@ def main():
     rows = []
 
     def claim(what, ours, theirs, unit, figure, target):
-        rows.append({"what": what, "ours": ours, "theirs": theirs, "unit": unit, "figure": figure, "target": target})
+        rows.append(
+            {
+                "what": what,
+                "ours": ours,
+                "theirs": theirs,
+                "unit": unit,
+                "figure": figure,
+                "target": target,
+            }
+        )
         print(f"{what:72} {ours:9.4g} {theirs:9.4g} {unit:6} {figure:9.3g}  {target}", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
+    ):
         folder = Path(folder)
-        lct_lab.sweep([100, 1000], [100, 1000], inits=400, directory=folder / "warm", executor=pool, progress=False)
+        lct_lab.sweep(
+            [100, 1000],
+            [100, 1000],
+            inits=400,
+            directory=folder / "warm",
+            executor=pool,
+            progress=False,
+        )
         lct_lab.sweep(100, 100, inits=400, directory=folder / "warm one", progress=False)
         one = timed(lct_lab.sweep, **GRID, directory=folder / "one")
         two = timed(lct_lab.sweep, **GRID, directory=folder / "two", executor=pool)
@@ -64,9 +95,25 @@ def main():
         alone, swept = [], []
         for turn in range(9):  # in turns, so that both meet the same noise
             alone.append(timed(bare))
-            swept.append(timed(lct_lab.sweep, 1000, 1000, inits=1000, directory=folder / f"{turn}", progress=False))
+            swept.append(
+                timed(
+                    lct_lab.sweep,
+                    1000,
+                    1000,
+                    inits=1000,
+                    directory=folder / f"{turn}",
+                    progress=False,
+                )
+            )
         ours, theirs = np.median(swept), np.median(alone)
-        claim("blocks of 100, N = M = 1000: sweep / probe, less one", ours, theirs, "s", ours / theirs - 1, "<= 0.05")
+        claim(
+            "blocks of 100, N = M = 1000: sweep / probe, less one",
+            ours,
+            theirs,
+            "s",
+            ours / theirs - 1,
+            "<= 0.05",
+        )
         claim("one init, N = M = 1000", ours, 1, "ms", ours, "")
         shard = next((folder / "0").glob("*.parquet")).stat().st_size
         claim("one init's share of a shard of 100", shard / 100, 1, "bytes", shard / 100, "")

@@ -22,7 +22,9 @@ __all__ = list(_HOMES)
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)  # asked for once
+    globals()[name] = value = getattr(
+        import_module(f"{__name__}.{_HOMES[name]}"), name
+    )  # asked for once
     return value
 
 

@@ -11,7 +11,9 @@ from lct_lab.checks import require_size
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m lct_lab")
     commands = parser.add_subparsers(required=True, dest="command")
-    run = commands.add_parser("sweep", help="measure gradients over sizes, starts and seeds; resumes when called again")
+    run = commands.add_parser(
+        "sweep", help="measure gradients over sizes, starts and seeds; resumes when called again"
+    )
     run.add_argument("--n", type=int, nargs="+", required=True)
     run.add_argument("--m", type=int, nargs="+", required=True)
     run.add_argument("--init", nargs="+", default=["random"], choices=tuple(init.INITS))
@@ -35,13 +37,20 @@ def main(arguments=None):
             print("\n".join(_lines(found)))
             return 1 if found["left"] or found["failed"] or found["damaged"] else 0
         shared = ("init", "tied", "inits", "seed", "signal", "block")
-        table = sweeps.sweep(given.n, given.m, directory=given.out, executor=_executor(given),
-                            **{name: getattr(given, name) for name in shared})  # fmt: skip
+        table = sweeps.sweep(
+            given.n,
+            given.m,
+            directory=given.out,
+            executor=_executor(given),
+            **{name: getattr(given, name) for name in shared},
+        )
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; the finished blocks are kept, and the same command goes on", file=sys.stderr)
+        print(
+            "stopped; the finished blocks are kept, and the same command goes on", file=sys.stderr
+        )
         return 130
     print(f"{len(table)} rows in {given.out}")
     return 0
@@ -50,9 +59,13 @@ def main(arguments=None):
 def _lines(found):
     """Counts in all, then by size and start what is not done, and the names of what failed or is damaged."""
     yield ", ".join(f"{len(names)} {state}" for state, names in found.items())
-    counts = Counter((name.rsplit("-", 2)[0], state) for state, names in found.items() for name in names)
+    counts = Counter(
+        (name.rsplit("-", 2)[0], state) for state, names in found.items() for name in names
+    )
     for size in dict.fromkeys(size for size, state in counts if state != "done"):
-        yield f"  {size}: " + ", ".join(f"{counts[size, state]} {state}" for state in found if counts[size, state])
+        yield f"  {size}: " + ", ".join(
+            f"{counts[size, state]} {state}" for state in found if counts[size, state]
+        )
     for state in ("failed", "damaged"):
         yield from (f"  {state}: {name}" for name in found[state])
 
@@ -64,7 +77,9 @@ def _executor(given):
         try:
             return import_module("distributed").Client(given.scheduler).get_executor()
         except ImportError as error:
-            raise RuntimeError(f"--scheduler needs the extra 'cluster', which cannot be loaded: {error}") from None
+            raise RuntimeError(
+                f"--scheduler needs the extra 'cluster', which cannot be loaded: {error}"
+            ) from None
     if require_size("--workers", given.workers) > 1:
         from loky import get_reusable_executor
 

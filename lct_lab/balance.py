@@ -4,7 +4,14 @@ from lct_lab import theory
 from lct_lab.checks import require_choice, require_number, require_size
 
 RULES = ("raw", "original", "equal", "curvature")
-ORIGINAL = {"a1": "a1 sum", "a2": "a2 root", "a3": "a3 one", "a4": "a4 mean", "w1": "w1 max", "w2": "w2 max"}
+ORIGINAL = {
+    "a1": "a1 sum",
+    "a2": "a2 root",
+    "a3": "a3 one",
+    "a4": "a4 mean",
+    "w1": "w1 max",
+    "w2": "w2 max",
+}
 
 
 def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
@@ -37,11 +44,17 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     elif scales is not None and rule != "original":
         factors = _measured(parameters, rule, optimizer, scales)
     elif {"a1", "a2", "a3", "a4", "w1"} <= set(parameters) <= set(theory.GROUPS):
-        factors = _derived(model, parameters, rule, optimizer, model.n if n is None else require_size("n", n))
+        factors = _derived(
+            model, parameters, rule, optimizer, model.n if n is None else require_size("n", n)
+        )
     else:
-        raise ValueError(f"rule {rule!r} needs the parameters a1, a2, a3, a4, w1 of an LCT, or measured scales; "
-                         f"the model has {', '.join(parameters)}")  # fmt: skip
-    return [{"params": [p], "lr": lr * factors[name], "name": name} for name, p in parameters.items()]
+        raise ValueError(
+            f"rule {rule!r} needs the parameters a1, a2, a3, a4, w1 of an LCT, or measured scales; "
+            f"the model has {', '.join(parameters)}"
+        )
+    return [
+        {"params": [p], "lr": lr * factors[name], "name": name} for name, p in parameters.items()
+    ]
 
 
 def _derived(model, parameters, rule, optimizer, n):
@@ -54,12 +67,17 @@ def _derived(model, parameters, rule, optimizer, n):
         scale = theory.predict(n, m, tied=model.tied)["rms"]
         return {name: scale["a4"] / scale[name] for name in parameters}
     first, frequency = (n / 4, m / n**2) if optimizer == "sgd" else (1.0, 1 / n)
-    return {name: {"a1": first, "a3": first, "a2": 1.0, "a4": 1.0}.get(name, frequency) for name in parameters}
+    return {
+        name: {"a1": first, "a3": first, "a2": 1.0, "a4": 1.0}.get(name, frequency)
+        for name in parameters
+    }
 
 
 def _measured(parameters, rule, optimizer, scales):
     if missing := ", ".join(name for name in parameters if name not in scales):
-        raise ValueError(f"scales must have a (gradient, curvature) for each parameter, got none for {missing}")
+        raise ValueError(
+            f"scales must have a (gradient, curvature) for each parameter, got none for {missing}"
+        )
     which = 0 if rule == "equal" else 1
     power = 1.0 if optimizer == "sgd" else which / 2
     sizes = {name: abs(scales[name][which]) ** power for name in parameters}

@@ -52,13 +52,17 @@ def require_amplitudes(values):
         return None
     try:
         entries = None if isinstance(values, (str, bytes, set, dict)) else values
-        found = tuple(require_number("", a.item() if getattr(a, "ndim", 1) == 0 else a) for a in entries)
+        found = tuple(
+            require_number("", a.item() if getattr(a, "ndim", 1) == 0 else a) for a in entries
+        )
         if len(found) == 4:
             return found
         error = ValueError
     except (TypeError, ValueError) as raised:
         error = type(raised)
-    raise error(f"amplitudes must be four finite numbers (a1, a2, a3, a4) or None, got {short(values)}")
+    raise error(
+        f"amplitudes must be four finite numbers (a1, a2, a3, a4) or None, got {short(values)}"
+    )
 
 
 def require_samples(signal):
@@ -86,7 +90,9 @@ def require_place(dtype, device):
     except (TypeError, RuntimeError):
         place = torch.device("meta")
     if place.type != "cpu" and not (place.type == "cuda" and (place.index or 0) < gpus):
-        raise ValueError(f"device must be cpu or one of the {gpus} CUDA devices here, got {short(device)}")
+        raise ValueError(
+            f"device must be cpu or one of the {gpus} CUDA devices here, got {short(device)}"
+        )
     return dtype, place
 
 
@@ -110,7 +116,9 @@ def require_real_tensor(name, value, *, like=None, dims=None):
     if dims is not None and len(shape) != dims:
         raise ValueError(f"{name} must have {dims} dimension(s), got shape {shape}")
     if not shape or shape[-1] < 1:
-        raise ValueError(f"{name} must have at least one entry along its last axis, got shape {shape}")
+        raise ValueError(
+            f"{name} must have at least one entry along its last axis, got shape {shape}"
+        )
     # a sum is finite where all terms are, and costs a fifth of looking at each
     total = value.detach().sum() if value.requires_grad else value.sum()
     if not math.isfinite(total.item()) and not torch.isfinite(value).all():
@@ -122,8 +130,14 @@ def require_scalar(name, value, like):
     if not hasattr(value, "numel"):
         return require_number(name, value, "a real number or a one-element tensor")
     if value.numel() != 1:
-        raise ValueError(f"{name} must be a number or a one-element tensor, got shape {tuple(value.shape)}")
-    if value.dtype != like[1].dtype or value.device != like[1].device or value.layout != like[1].layout:
+        raise ValueError(
+            f"{name} must be a number or a one-element tensor, got shape {tuple(value.shape)}"
+        )
+    if (
+        value.dtype != like[1].dtype
+        or value.device != like[1].device
+        or value.layout != like[1].layout
+    ):
         require_real_tensor(name, value, like=like)
     require_number(name, value.item())
     return value.reshape(()) if value.ndim else value

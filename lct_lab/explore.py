@@ -14,8 +14,42 @@ import torch
 from lct_lab import init, plots, probes, signals, tables, theory, transform
 from lct_lab.checks import require_size
 
-SIZES = [1, 2, 5, 10, 20, 32, 50, 64, 100, 128, 200, 256, 300, 400, 500, 512, 700, 800, 1000, 1024, 1500, 2000, 2048,
-         3000, 4096, 5000, 7000, 10_000, 16_384, 20_000, 30_000, 50_000, 65_536, 100_000]  # fmt: skip
+SIZES = [
+    1,
+    2,
+    5,
+    10,
+    20,
+    32,
+    50,
+    64,
+    100,
+    128,
+    200,
+    256,
+    300,
+    400,
+    500,
+    512,
+    700,
+    800,
+    1000,
+    1024,
+    1500,
+    2000,
+    2048,
+    3000,
+    4096,
+    5000,
+    7000,
+    10_000,
+    16_384,
+    20_000,
+    30_000,
+    50_000,
+    65_536,
+    100_000,
+]
 MATRIX = 128  # the largest size whose analysis matrix is drawn
 ASKS = "**Question.**"  # how the question of a notebook begins
 LATE = 0.2  # seconds after which a picture that is not there yet is announced
@@ -50,7 +84,9 @@ def _amplitudes(text):
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"amplitudes must be four numbers with commas between them, got {text!r}") from None
+        raise ValueError(
+            f"amplitudes must be four numbers with commas between them, got {text!r}"
+        ) from None
 
 
 def measure(settings, wanted=lambda: True):
@@ -63,15 +99,31 @@ def measure(settings, wanted=lambda: True):
     n, m, start, tied, signal, batch, text, inits, seed = settings
     inits, amplitudes = require_size("inits", inits), _amplitudes(text)
     options = dict(init=start, tied=tied, amplitudes=amplitudes, seed=seed)
-    amplitudes, _ = probes.require_settings(n, m, start, tied, seed, signal, batch, amplitudes, "auto")
-    if signal in signals.RECORDINGS:  # one table of windows, so that the law knows what it is asked about
-        signal = signals.draw(signal, n, init.generator(seed, n, m, start, 0, "windows"), batch=max(64, inits * batch))
+    amplitudes, _ = probes.require_settings(
+        n, m, start, tied, seed, signal, batch, amplitudes, "auto"
+    )
+    if (
+        signal in signals.RECORDINGS
+    ):  # one table of windows, so that the law knows what it is asked about
+        signal = signals.draw(
+            signal, n, init.generator(seed, n, m, start, 0, "windows"), batch=max(64, inits * batch)
+        )
     rows = []
     for index in range(inits):
         if not wanted():
             raise Cancelled
-        rows += probes.probe_rows(n, m, index, 1, signal=signal, batch=batch, engine="auto", dtype=torch.float64,
-                                  device="cpu", **options)  # fmt: skip
+        rows += probes.probe_rows(
+            n,
+            m,
+            index,
+            1,
+            signal=signal,
+            batch=batch,
+            engine="auto",
+            dtype=torch.float64,
+            device="cpu",
+            **options,
+        )
     scales, sentence = _scales(rows, settings, signal, amplitudes)
     a, w1, w2 = init.draw(n, m, index=0, **options)
     x = signals.draw(signal, n, init.generator(seed, n, m, start, 0, "signal"), batch=batch)[0]
@@ -81,10 +133,20 @@ def measure(settings, wanted=lambda: True):
     k = m // 2
     near = np.linspace(-8, 8, 641) * np.pi / n + w1[k]
     small = max(n, m) <= MATRIX
-    return {"scales": scales, "sentence": sentence, "x": x, "y": y, "w": np.abs((w1 + np.pi) % (2 * np.pi) - np.pi),
-            "X": np.abs(X.numpy()), "k": k, "near": (near - w1[k]) * n / np.pi,
-            "losses": loss_along(x, a, w1, w1 if tied else w2, k, near, tied),
-            "matrix": np.cos(np.outer(w1, np.arange(n))) * [a[0], *[a[1]] * (n - 1)] / n**0.5 if small else None}
+    return {
+        "scales": scales,
+        "sentence": sentence,
+        "x": x,
+        "y": y,
+        "w": np.abs((w1 + np.pi) % (2 * np.pi) - np.pi),
+        "X": np.abs(X.numpy()),
+        "k": k,
+        "near": (near - w1[k]) * n / np.pi,
+        "losses": loss_along(x, a, w1, w1 if tied else w2, k, near, tied),
+        "matrix": np.cos(np.outer(w1, np.arange(n))) * [a[0], *[a[1]] * (n - 1)] / n**0.5
+        if small
+        else None,
+    }
 
 
 def _scales(rows, settings, signal, amplitudes):
@@ -95,11 +157,24 @@ def _scales(rows, settings, signal, amplitudes):
     scale = squares.mean() ** 0.5
     error = (squares.std() / settings.inits**0.5 / (2 * scale)).fillna(np.inf)
     try:
-        predicted, sentence = theory.predict(settings.n, settings.m, init=settings.start, tied=settings.tied,
-                                             amplitudes=amplitudes, signal=signal, batch=settings.batch)["rms"], ""
+        predicted, sentence = (
+            theory.predict(
+                settings.n,
+                settings.m,
+                init=settings.start,
+                tied=settings.tied,
+                amplitudes=amplitudes,
+                signal=signal,
+                batch=settings.batch,
+            )["rms"],
+            "",
+        )
     except ValueError as uncovered:
         predicted, sentence = scale * np.nan, f"no law here: {uncovered}"
-    band = pd.Series(np.where(scale.index.str.startswith("w") & (settings.start == "random"), 0.03, 0.02), scale.index)
+    band = pd.Series(
+        np.where(scale.index.str.startswith("w") & (settings.start == "random"), 0.03, 0.02),
+        scale.index,
+    )
     table = tables.compare(scale, predicted.reindex(scale.index), band, error)
     table.loc[table["predicted"].isna(), "verdict"] = "no law"
     return table.rename_axis("group").reset_index(), sentence
@@ -133,31 +208,49 @@ class Panels:
         from matplotlib.figure import Figure
         from matplotlib.lines import Line2D
 
-        self.figure = Figure(figsize=(11.5, 7.4), dpi=90, layout="none")  # laying out anew costs more than all the rest
+        self.figure = Figure(
+            figsize=(11.5, 7.4), dpi=90, layout="none"
+        )  # laying out anew costs more than all the rest
         self.canvas = FigureCanvasAgg(self.figure)  # kept, and with it the shapes of all words
         axes = self.figure.subplots(2, 2)
-        self.figure.subplots_adjust(left=0.083, right=0.985, top=0.955, bottom=0.075, wspace=0.2, hspace=0.3)
+        self.figure.subplots_adjust(
+            left=0.083, right=0.985, top=0.955, bottom=0.075, wspace=0.2, hspace=0.3
+        )
         (self.spectrum, self.scales), (self.basin, self.signal) = axes
-        self.image = self.spectrum.imshow([[0.0]], cmap="RdBu_r", aspect="auto", interpolation="nearest")
+        self.image = self.spectrum.imshow(
+            [[0.0]], cmap="RdBu_r", aspect="auto", interpolation="nearest"
+        )
         self.lines = self.spectrum.plot([], [], ".", color=plots.COLOURS[0], ms=3)[0]
         self.bars = self.scales.bar(range(6), [1.0] * 6, width=0.55, color=plots.COLOURS, bottom=0)
         self.ticks = self.scales.plot(range(6), [1.0] * 6, "_", color=plots.INK, ms=46, mew=3)[0]
-        self.words = [self.scales.text(g, 1.0, "", ha="center", va="bottom", fontsize=8.5) for g in range(6)]
-        self.note = self.scales.text(0.5, 0.97, "", ha="center", va="top", transform=self.scales.transAxes, fontsize=9)
+        self.words = [
+            self.scales.text(g, 1.0, "", ha="center", va="bottom", fontsize=8.5) for g in range(6)
+        ]
+        self.note = self.scales.text(
+            0.5, 0.97, "", ha="center", va="top", transform=self.scales.transAxes, fontsize=9
+        )
         self.scales.set(yscale="log", ylabel="rms gradient", xlim=(-0.6, 5.6))
         self.scales.set_xticks(range(6), [plots.SYMBOLS[g] for g in plots.GROUPS])
         self.scales.grid(False, axis="x")
-        self.legend = self.scales.legend([Line2D([], [], color=plots.INK, lw=3)], ["predicted"], loc="upper left")
+        self.legend = self.scales.legend(
+            [Line2D([], [], color=plots.INK, lw=3)], ["predicted"], loc="upper left"
+        )
         self.curve = self.basin.plot([], [], color=plots.COLOURS[0])[0]
         self.minima = self.basin.plot([], [], "o", color=plots.COLOURS[2], label="basins")[0]
         self.here = self.basin.plot([], [], "D", color=plots.COLOURS[1], label="where it starts")[0]
-        self.basin.set(xlabel=r"shift of the frequency, in bins $\pi/N$", ylabel="loss", xlim=(-8, 8))
+        self.basin.set(
+            xlabel=r"shift of the frequency, in bins $\pi/N$", ylabel="loss", xlim=(-8, 8)
+        )
         self.basin.legend(loc="upper right", ncols=2)
         self.input = self.signal.plot([], [], color=plots.GREY, lw=2.6, label="input $x$")[0]
-        self.output = self.signal.plot([], [], color=plots.COLOURS[1], lw=1.3, label="reconstruction $y$")[0]
+        self.output = self.signal.plot(
+            [], [], color=plots.COLOURS[1], lw=1.3, label="reconstruction $y$"
+        )[0]
         self.signal.legend(loc="upper right", ncols=2)
         self.scales.yaxis.minorticks_off()
-        for ax in axes.flat:  # places given, not found: half the time of a picture goes into looking for them
+        for ax in (
+            axes.flat
+        ):  # places given, not found: half the time of a picture goes into looking for them
             ax.set_title("", y=1.0, pad=5)
             ax.xaxis.set_label_coords(0.5, -0.115)
             ax.yaxis.set_label_coords(-0.135, 0.5)
@@ -171,14 +264,21 @@ class Panels:
         self.spectrum.grid(not small)
         if small:
             limit = np.abs(found["matrix"]).max()
-            self.image.set(data=found["matrix"], extent=(-0.5, n - 0.5, m - 0.5, -0.5), clim=(-limit, limit))
+            self.image.set(
+                data=found["matrix"], extent=(-0.5, n - 0.5, m - 0.5, -0.5), clim=(-limit, limit)
+            )
             self.spectrum.set(xlim=(-0.5, n - 0.5), ylim=(m - 0.5, -0.5))
             self.spectrum.set(xlabel="sample", ylabel="frequency's number")
             self.spectrum.set_title(f"Analysis matrix, {m} × {n}", y=1.0)
         else:
             self.lines.set_data(found["w"], found["X"])
             top = found["X"].max() or 1.0
-            self.spectrum.set(xlim=(0, np.pi), ylim=(0, 1.08 * top), xlabel="frequency, rad per sample", ylabel="|X|")
+            self.spectrum.set(
+                xlim=(0, np.pi),
+                ylim=(0, 1.08 * top),
+                xlabel="frequency, rad per sample",
+                ylabel="|X|",
+            )
             self.spectrum.set_title(f"Coefficients at {m:,} frequencies", y=1.0)
         self._draw_scales(found)
         losses, near = found["losses"], found["near"]
@@ -189,7 +289,10 @@ class Panels:
         self.here.set_data([0], [losses[len(losses) // 2]])
         spread = np.ptp(losses) or 1.0
         self.basin.set(ylim=(losses.min() - 0.08 * spread, losses.max() + 0.25 * spread))
-        self.basin.set_title(y=1.0, label=f"Loss along frequency number {found['k']}: {len(lowest)} basins in 16 bins")
+        self.basin.set_title(
+            y=1.0,
+            label=f"Loss along frequency number {found['k']}: {len(lowest)} basins in 16 bins",
+        )
         shown = min(n, 120)
         self.input.set_data(range(shown), found["x"][:shown])
         self.output.set_data(range(shown), found["y"][:shown])
@@ -206,7 +309,12 @@ class Panels:
         low, high = (good.min() / 3, good.max() * 12) if good.size else (0.1, 10)
         for bar, word, (group, row) in zip(self.bars, self.words, table.iterrows(), strict=True):
             height = row["measured"] if row["measured"] > 0 else low
-            bar.set(y=low, height=height - low, color=plots.LOOK[group]["color"], visible=row["measured"] > 0)
+            bar.set(
+                y=low,
+                height=height - low,
+                color=plots.LOOK[group]["color"],
+                visible=row["measured"] > 0,
+            )
             word.set_y(max(height, row["predicted"] if row["predicted"] > 0 else 0) * 1.25)
             ratio = f"×{row['ratio']:.2f}\n" if np.isfinite(row["ratio"]) else ""
             word.set_text(ratio + row["verdict"] if isinstance(row["verdict"], str) else "tied")
@@ -236,21 +344,34 @@ class Explorer:
     def __init__(self, settings):
         import ipywidgets as w
 
-        wide = {"layout": w.Layout(width="100%", min_width="0"), "style": {"description_width": "76px"}}
+        wide = {
+            "layout": w.Layout(width="100%", min_width="0"),
+            "style": {"description_width": "76px"},
+        }
         late = {"continuous_update": False, **wide}
         size = {"options": sorted({*SIZES, settings.n, settings.m}), **late}
         own = "the start's own, or four: 1,1.41,1,1.41"
         self.controls = {
             "n": w.SelectionSlider(description="samples N", value=settings.n, **size),
             "m": w.SelectionSlider(description="freq. M", value=settings.m, **size),
-            "start": w.Dropdown(description="start", options=list(init.INITS), value=settings.start, **wide),
-            "tied": w.Checkbox(description="one frequency vector (tied)", value=settings.tied, indent=False),
-            "signal": w.Dropdown(description="signal", options=signals.SIGNALS, value=settings.signal, **wide),
+            "start": w.Dropdown(
+                description="start", options=list(init.INITS), value=settings.start, **wide
+            ),
+            "tied": w.Checkbox(
+                description="one frequency vector (tied)", value=settings.tied, indent=False
+            ),
+            "signal": w.Dropdown(
+                description="signal", options=signals.SIGNALS, value=settings.signal, **wide
+            ),
             "batch": w.IntSlider(description="batch", min=1, max=64, value=settings.batch, **late),
-            "amplitudes": w.Text(description="a1 … a4", value=settings.amplitudes, placeholder=own, **late),
+            "amplitudes": w.Text(
+                description="a1 … a4", value=settings.amplitudes, placeholder=own, **late
+            ),
             "inits": w.IntSlider(description="inits", min=2, max=200, value=settings.inits, **late),
-            "seed": w.BoundedIntText(description="seed", min=0, max=2**31 - 1, value=settings.seed, **wide),
-        }  # fmt: skip
+            "seed": w.BoundedIntText(
+                description="seed", min=0, max=2**31 - 1, value=settings.seed, **wide
+            ),
+        }
         self.picture, self.busy = w.Image(format="png", layout=w.Layout(width="100%")), w.HTML()
         self.says, self.line = w.HTML(), w.HTML()
         names, fit = ("Write the command", "Save the figure"), w.Layout(width="auto")
@@ -260,15 +381,23 @@ class Explorer:
         self.panels, self.lock, self.newest = Panels(), threading.Lock(), 0
         for control in self.controls.values():
             control.observe(lambda _: self.refresh(), "value")
-        grid = w.GridBox([*self.controls.values()], layout=w.Layout(
-            grid_template_columns="repeat(auto-fit, minmax(260px, 1fr))", grid_gap="2px 18px"))  # fmt: skip
-        self.widget = w.VBox([grid, w.HBox([write, save, self.busy]), self.line, self.says, self.picture])
+        grid = w.GridBox(
+            [*self.controls.values()],
+            layout=w.Layout(
+                grid_template_columns="repeat(auto-fit, minmax(260px, 1fr))", grid_gap="2px 18px"
+            ),
+        )
+        self.widget = w.VBox(
+            [grid, w.HBox([write, save, self.busy]), self.line, self.says, self.picture]
+        )
         self.refresh()
 
     def refresh(self):
         """Start on the picture of the current settings; returns the thread that makes it."""
         self.newest += 1
-        self.thread = threading.Thread(target=self._show, args=(self.newest, settings_of(self)), daemon=True)
+        self.thread = threading.Thread(
+            target=self._show, args=(self.newest, settings_of(self)), daemon=True
+        )
         self.thread.start()
         return self.thread
 
@@ -292,7 +421,9 @@ class Explorer:
                 self.busy.value = ""
 
     def save(self):
-        name = "00-explore-" + "-".join(str(v).replace(",", "_") for v in settings_of(self) if v != "")
+        name = "00-explore-" + "-".join(
+            str(v).replace(",", "_") for v in settings_of(self) if v != ""
+        )
         with self.lock:
             plots.save_figure(self.panels.figure, name, alt="the explorer's four panels")
         self._say(self.line, f"saved as {tables.output('figures', name)}.svg and .png", "span")
@@ -326,4 +457,6 @@ def contents():
 
     found = sorted((tables.root() / "notebooks").glob("[0-9][0-9]-*.ipynb"))
     titles = {path.name: abstract(path) for path in found if not path.name.startswith("00-")}
-    return Markdown("\n".join(f"* [{title}]({name}). {question}" for name, (title, question) in titles.items()))
+    return Markdown(
+        "\n".join(f"* [{title}]({name}). {question}" for name, (title, question) in titles.items())
+    )

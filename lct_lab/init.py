@@ -1,13 +1,30 @@
 """Initial frequencies and amplitudes, each a pure function of (seed, n, m, init name, index)."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
-from lct_lab.checks import require_amplitudes, require_choice, require_flag, require_number, require_size
+from lct_lab.checks import (
+    require_amplitudes,
+    require_choice,
+    require_flag,
+    require_number,
+    require_size,
+)
 
-UNIT_AMPLITUDES = (1.0, 2**0.5, 1.0, 2**0.5)  # with these and M = N the orthogonal init reconstructs exactly
+GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")  # the parameters of a model; a tied one has no w2
+FREQUENCIES = ("w1", "w2")  # those of them that are vectors, one entry a frequency
+UNIT_AMPLITUDES = (
+    1.0,
+    2**0.5,
+    1.0,
+    2**0.5,
+)  # with these the orthogonal start reconstructs at M = N
+LOWEST, HIGHEST = 0.5, 1.5  # of amplitudes that are drawn
+JITTER = 0.25  # of `jittered` starts, in units of the spacing π/M
 
 
 def shuffled(m, rng):
@@ -25,12 +42,29 @@ def orthogonal(m, rng=None):
     return (2 * np.arange(m) + 1) * np.pi / (2 * m)
 
 
-def jittered(m, rng, jitter=0.25):
+def jittered(m, rng, jitter=JITTER):
     """w_k = (2k + 1) π / 2m + u_k π / m with u_k ~ U(-jitter, jitter): near the DCT, in units of the spacing."""
     return orthogonal(m) + rng.uniform(-jitter, jitter, m) * np.pi / m
 
 
-INITS = {"random": random, "shuffled": shuffled, "orthogonal": orthogonal, "jittered": jittered}
+class Start(NamedTuple):
+    """How a start draws its frequencies, (m, rng) -> (m,), and its default amplitudes.
+
+    amplitudes : four numbers, or None where each is drawn from U(½, 3/2). jitter : of the frequencies
+    about the grid (2k + 1) π / 2m, in units of its spacing; None for a start that is not on a grid.
+    """
+
+    frequencies: Callable
+    amplitudes: tuple | None
+    jitter: float | None
+
+
+INITS = {
+    "random": Start(random, amplitudes=None, jitter=None),
+    "shuffled": Start(shuffled, amplitudes=None, jitter=None),
+    "orthogonal": Start(orthogonal, amplitudes=UNIT_AMPLITUDES, jitter=0.0),
+    "jittered": Start(jittered, amplitudes=UNIT_AMPLITUDES, jitter=JITTER),
+}
 
 
 def generator(seed, n, m, init, index, stream):
@@ -51,13 +85,14 @@ def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, j
     seed, index = require_size("seed", seed, 0), require_size("index", index, 0)
     tied, amplitudes = require_flag("tied", tied), require_amplitudes(amplitudes)
     if jitter is not None and init != "jittered":
-        raise ValueError(f"jitter is for init='jittered' alone, got jitter={jitter!r} with init={init!r}")
+        raise ValueError(
+            f"jitter is for init='jittered' alone, got jitter={jitter!r} with init={init!r}"
+        )
     if jitter is not None and require_number("jitter", jitter) < 0:
         raise ValueError(f"jitter must be at least 0, got {jitter}")
-    rng = generator(seed, n, m, init, index, "init")
-    frequencies = INITS[init] if jitter is None else partial(jittered, jitter=jitter)
+    rng, start = generator(seed, n, m, init, index, "init"), INITS[init]
+    frequencies = start.frequencies if jitter is None else partial(jittered, jitter=jitter)
     if amplitudes is None:
-        scattered = init in ("random", "shuffled")
-        amplitudes = tuple((rng.random(4) + 0.5).tolist()) if scattered else UNIT_AMPLITUDES
+        amplitudes = start.amplitudes or tuple((rng.random(4) + LOWEST).tolist())
     w1 = frequencies(m, rng)
     return amplitudes, w1, None if tied else frequencies(m, rng)

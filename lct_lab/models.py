@@ -24,7 +24,9 @@ class LCT(torch.nn.Module):
     Raises TypeError or ValueError naming the argument that is out of range.
     """
 
-    def __init__(self, n, m, *, init="random", tied=False, engine="auto", seed=None, dtype=None, device=None):
+    def __init__(
+        self, n, m, *, init="random", tied=False, engine="auto", seed=None, dtype=None, device=None
+    ):
         super().__init__()
         require_choice("engine", engine, transform.ENGINES)
         dtype = torch.get_default_dtype() if dtype is None else dtype
@@ -32,9 +34,15 @@ class LCT(torch.nn.Module):
         seed = torch.randint(2**62, ()).item() if seed is None else seed
         amplitudes, *frequencies = inits.draw(n, m, init=init, tied=tied, seed=seed)
         self.n, self.m, self.tied, self.engine = int(n), int(m), bool(tied), engine
-        for name, value in zip(("a1", "a2", "a3", "a4", "w1", "w2"), (*amplitudes, *frequencies), strict=True):
+        for name, value in zip(
+            ("a1", "a2", "a3", "a4", "w1", "w2"), (*amplitudes, *frequencies), strict=True
+        ):
             if value is not None:
-                setattr(self, name, torch.nn.Parameter(torch.as_tensor(value, dtype=dtype, device=device)))
+                setattr(
+                    self,
+                    name,
+                    torch.nn.Parameter(torch.as_tensor(value, dtype=dtype, device=device)),
+                )
 
     def analyze(self, x):
         """X of shape (..., m) from x of shape (..., n)."""

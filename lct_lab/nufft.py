@@ -12,7 +12,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-LARGE = 1 << 18  # modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads then pay
+LARGE = (
+    1 << 18
+)  # modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads then pay
 TOGETHER = 1 << 21  # modes held at once in a batch
 
 
@@ -28,7 +30,9 @@ def synthesize(X, n, a3, a4, w):
 
 
 def _amplitudes(n, first, later, like):
-    first, later = (torch.as_tensor(a, dtype=like.dtype, device=like.device).reshape(1) for a in (first, later))
+    first, later = (
+        torch.as_tensor(a, dtype=like.dtype, device=like.device).reshape(1) for a in (first, later)
+    )
     return torch.cat([first, later.expand(n - 1)])
 
 
@@ -74,7 +78,11 @@ class _Synthesis(torch.autograd.Function):
             by_c, moments = _pair(g, w)
         else:
             by_c = _Analysis.apply(g, w, ctx.sine) if ctx.needs_input_grad[0] else None
-            moments = _Analysis.apply(_times_index(g), w, not ctx.sine) if ctx.needs_input_grad[1] else None
+            moments = (
+                _Analysis.apply(_times_index(g), w, not ctx.sine)
+                if ctx.needs_input_grad[1]
+                else None
+            )
         if moments is not None:
             by_w = (1 if ctx.sine else -1) * (c * moments).sum_to_size(w.shape)
         return by_c, by_w, None, None
@@ -106,7 +114,9 @@ def _pair(v, w):
         waves = _waves(torch.stack([v, _times_index(v)]), w)
         return waves[0].real, waves[1].imag
     flat, points = v.detach().reshape(-1, v.shape[-1]).double().numpy(), w.detach().double().numpy()
-    both = torch.from_numpy(pair_sums(flat, points, v.dtype == torch.float64)).reshape(*v.shape[:-1], len(w))
+    both = torch.from_numpy(pair_sums(flat, points, v.dtype == torch.float64)).reshape(
+        *v.shape[:-1], len(w)
+    )
     return (both.real + v[..., :1]).to(v.dtype), (both.imag * v.shape[-1]).to(v.dtype)
 
 
@@ -116,8 +126,14 @@ def _complex(v):
 
 def _transform(values, w, dtype, modes=None):
     """Σ_l values_l e^{i w_k l} over centred l; with `modes`, its adjoint Σ_k values_k e^{-i w_k l} at that many l."""
-    points, sizes = w.detach().double(), (values.shape[-1], len(w)) if modes is None else (len(w), modes)
-    flat, out = values.detach().reshape(-1, sizes[0]), values.new_empty(*values.shape[:-1], sizes[1])
+    points, sizes = (
+        w.detach().double(),
+        (values.shape[-1], len(w)) if modes is None else (len(w), modes),
+    )
+    flat, out = (
+        values.detach().reshape(-1, sizes[0]),
+        values.new_empty(*values.shape[:-1], sizes[1]),
+    )
     results, count = out.view(-1, sizes[1]), max(1, TOGETHER // max(sizes))
     for start in range(0, len(flat), count):
         part, result = flat[start : start + count], results[start : start + count]
@@ -128,7 +144,10 @@ def _transform(values, w, dtype, modes=None):
         plan.setpts(points.numpy())
         run = plan.execute if modes is None else plan.execute_adjoint
         part = part.contiguous().resolve_conj()
-        run(part[0].numpy() if len(part) == 1 else part.numpy(), (result[0] if len(part) == 1 else result).numpy())
+        run(
+            part[0].numpy() if len(part) == 1 else part.numpy(),
+            (result[0] if len(part) == 1 else result).numpy(),
+        )
     return out
 
 
@@ -168,7 +187,10 @@ def _plans(modes, count, double, threads, thread, process):
     _require("cpu")
     import finufft
 
-    options = {"eps": 1e-11 if double else 1e-7, "upsampfac": 2}  # left to finufft, it would change with the points
+    options = {
+        "eps": 1e-11 if double else 1e-7,
+        "upsampfac": 2,
+    }  # left to finufft, it would change with the points
     if modes >= LARGE:
         options = {"eps": 3e-10 if double else 1e-7, "upsampfac": 1.25, "spread_sort": 1}
     return finufft.Plan(2, (modes,), n_trans=count, isign=1, nthreads=threads, **options)
@@ -199,7 +221,9 @@ class _Workspace:
 
     def transpose(self, c):
         c = c.astype(complex)
-        return np.atleast_2d(self.plan.execute_adjoint(c[0] if self.single else c))[:, self.n :].real
+        return np.atleast_2d(self.plan.execute_adjoint(c[0] if self.single else c))[
+            :, self.n :
+        ].real
 
 
 @lru_cache(maxsize=3)
@@ -208,7 +232,9 @@ def _workspaces(n, count, double, threads, thread, process):
 
 
 def _workspace(n, count, double):
-    return _workspaces(n, count, double, torch.get_num_threads(), threading.get_ident(), os.getpid())
+    return _workspaces(
+        n, count, double, torch.get_num_threads(), threading.get_ident(), os.getpid()
+    )
 
 
 def pair_sums(x, w, double=True):
@@ -236,7 +262,10 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, sums=None, double=True):
         parts = [gradients(x[rows], a1, a2, a3, a4, w1, w2, double=double) for rows in batches]
         shares = [len(x[rows]) / batch for rows in batches]
         columns = zip(*parts, strict=True)
-        return tuple(None if c[0] is None else sum(f * v for f, v in zip(shares, c, strict=True)) for c in columns)
+        return tuple(
+            None if c[0] is None else sum(f * v for f, v in zip(shares, c, strict=True))
+            for c in columns
+        )
     work = _workspace(n, batch, double)
     if sums is None or tied:
         work.plan.setpts(w1)

@@ -7,8 +7,17 @@ INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
-LOOK = {group: {"color": c, "marker": m} for group, c, m in zip(GROUPS, COLOURS, MARKERS, strict=True)}
-SYMBOLS = {"a1": "$a_1$", "a2": "$a_2$", "a3": "$a_3$", "a4": "$a_4$", "w1": r"$w$", "w2": r"$\tilde w$"}
+LOOK = {
+    group: {"color": c, "marker": m} for group, c, m in zip(GROUPS, COLOURS, MARKERS, strict=True)
+}
+SYMBOLS = {
+    "a1": "$a_1$",
+    "a2": "$a_2$",
+    "a3": "$a_3$",
+    "a4": "$a_4$",
+    "w1": r"$w$",
+    "w2": r"$\tilde w$",
+}
 
 STYLE = {
     "figure.constrained_layout.use": True,
@@ -59,8 +68,13 @@ def save_figure(figure, name, alt):
     """
     import matplotlib.pyplot as plt
 
-    with plt.rc_context({"svg.hashsalt": STYLE["svg.hashsalt"], "svg.fonttype": STYLE["svg.fonttype"]}):
-        for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
+    with plt.rc_context(
+        {"svg.hashsalt": STYLE["svg.hashsalt"], "svg.fonttype": STYLE["svg.fonttype"]}
+    ):
+        for suffix, metadata in (
+            (".svg", {"Date": None, "Creator": None}),
+            (".png", {"Software": None}),
+        ):
             path = output("figures", name + suffix)
             part = path.with_name(path.name + ".part")
             figure.savefig(part, format=suffix[1:], metadata=metadata)
@@ -90,7 +104,9 @@ def matrix(values, *, ax=None, title=None, limit=None):
     """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero."""
     ax = _axes(ax, width=4.5)
     limit = abs(values).max() if limit is None else limit
-    image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto")
+    image = ax.imshow(
+        values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto"
+    )
     ax.grid(False)
     ax.figure.colorbar(image, ax=ax, shrink=0.9)
     ax.set_title(title)
@@ -107,7 +123,13 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     for place, name in enumerate(names):
         values = table.loc[table[by] == name, value].to_numpy()
         colour = LOOK.get(name, {"color": COLOURS[place % len(COLOURS)]})["color"]
-        dots = {"color": colour, "alpha": 0.35, "ms": 4, "mew": 0, "rasterized": True}  # vectors would weigh megabytes
+        dots = {
+            "color": colour,
+            "alpha": 0.35,
+            "ms": 4,
+            "mew": 0,
+            "rasterized": True,
+        }  # vectors would weigh megabytes
         ax.plot(place + rng.uniform(-0.28, 0.28, len(values)), values, ".", **dots)
         ax.plot([place - 0.36, place + 0.36], [np.median(values)] * 2, color=INK, lw=2)
     ax.set_yscale("log")
@@ -123,9 +145,18 @@ def scales(table, *, x, measured, predicted=None, by="group", ax=None):
     """
     ax = _axes(ax)
     for place, (name, rows) in enumerate(table.groupby(by, sort=False)):
-        look = LOOK.get(name, {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]})
+        look = LOOK.get(
+            name, {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+        )
         if predicted is not None:
-            ax.plot(rows[x], rows[predicted], color=look["color"], lw=7, alpha=0.28, solid_capstyle="round")
+            ax.plot(
+                rows[x],
+                rows[predicted],
+                color=look["color"],
+                lw=7,
+                alpha=0.28,
+                solid_capstyle="round",
+            )
         ax.plot(rows[x], rows[measured], ls="none", label=SYMBOLS.get(name, name), **look)
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -137,5 +168,13 @@ def slope(ax, power, anchor, label=None, span=None):
     import numpy as np
 
     ends = np.array(ax.get_xlim() if span is None else span, dtype=float)
-    ax.plot(ends, anchor[1] * (ends / anchor[0]) ** power, "--", color=GREY, lw=1.1, label=label, scalex=False)
+    ax.plot(
+        ends,
+        anchor[1] * (ends / anchor[0]) ** power,
+        "--",
+        color=GREY,
+        lw=1.1,
+        label=label,
+        scalex=False,
+    )
     return ax

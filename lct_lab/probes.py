@@ -45,13 +45,17 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
     checks.require_choice("engine", engine, transform.ENGINES)
     checks.require_real_tensor("x", x)
     if x.ndim > 2 or not len(x):
-        raise ValueError(f"x must have shape (n,) or (batch, n) with a batch of at least 1, got {tuple(x.shape)}")
+        raise ValueError(
+            f"x must have shape (n,) or (batch, n) with a batch of at least 1, got {tuple(x.shape)}"
+        )
     tied, w2 = w2 is None, w1 if w2 is None else w2
     for name, w in (("w1", w1), ("w2", w2)):
         checks.require_real_tensor(name, w, like=("x", x), dims=1)
     if len(w1) != len(w2):
         raise ValueError(f"w2 must have as many frequencies as w1, {len(w1)}, got {len(w2)}")
-    a1, a2, a3, a4 = (checks.require_scalar(f"a{i}", a, ("x", x)) for i, a in enumerate((a1, a2, a3, a4), 1))
+    a1, a2, a3, a4 = (
+        checks.require_scalar(f"a{i}", a, ("x", x)) for i, a in enumerate((a1, a2, a3, a4), 1)
+    )
     if transform.resolve_engine(engine, x, w1, graph=False) == "nufft":
         return _by_nufft(x, (a1, a2, a3, a4), w1, None if tied else w2)
     with torch.no_grad():
@@ -60,7 +64,10 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
         C, T = transform.cosine_sine_sums(x, w1)
         X = (a1 * x[:, :1] + a2 * C) / n**0.5
         later = torch.arange(1, n, dtype=x.dtype, device=x.device)
-        Y = torch.cat([X.sum(-1, keepdim=True), transform.cosine_product(X, later, w2)], -1) / m**0.5
+        Y = (
+            torch.cat([X.sum(-1, keepdim=True), transform.cosine_product(X, later, w2)], -1)
+            / m**0.5
+        )
         scale = torch.as_tensor(a4, dtype=x.dtype, device=x.device).expand(n).clone()
         scale[0] = torch.as_tensor(a3, dtype=x.dtype, device=x.device)
         residual = Y * scale - x
@@ -94,8 +101,10 @@ def _by_nufft(x, amplitudes, w1, w2):
 
 def _by_autograd(x, amplitudes, w1, w2, engine):
     """The same by torch's differentiation of `engine`: four transforms, and the oracle of the other two."""
-    leaves = [torch.as_tensor(v, dtype=x.dtype, device=x.device).detach().clone().requires_grad_()
-              for v in (*amplitudes, w1, *([] if w2 is None else [w2]))]  # fmt: skip
+    leaves = [
+        torch.as_tensor(v, dtype=x.dtype, device=x.device).detach().clone().requires_grad_()
+        for v in (*amplitudes, w1, *([] if w2 is None else [w2]))
+    ]
     a1, a2, a3, a4, *w = leaves
     X = engine.analyze(torch.atleast_2d(x).detach(), a1, a2, w[0])
     y = engine.synthesize(X, x.shape[-1], a3, a4, w[-1])
@@ -104,8 +113,21 @@ def _by_autograd(x, amplitudes, w1, w2, engine):
     return Gradients(loss.detach(), *found, *([None] if w2 is None else []))
 
 
-def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal="uniform", batch=1, seed=0,
-          engine="auto", dtype=torch.float64, device="cpu"):  # fmt: skip
+def probe(
+    n,
+    m,
+    *,
+    init="random",
+    tied=False,
+    inits=100,
+    amplitudes=None,
+    signal="uniform",
+    batch=1,
+    seed=0,
+    engine="auto",
+    dtype=torch.float64,
+    device="cpu",
+):
     """Measure every group's gradient over many random inits: a DataFrame with one row per init and group.
 
     Parameters
@@ -122,40 +144,80 @@ def probe(n, m, *, init="random", tied=False, inits=100, amplitudes=None, signal
 
     amplitudes, _ = require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     n, m, batch, seed, tied = int(n), int(m), int(batch), int(seed), bool(tied)
-    inits, (dtype, device) = checks.require_size("inits", inits), checks.require_place(dtype, device)
-    settings = dict(init=init, tied=tied, amplitudes=amplitudes, signal=signal, batch=batch, seed=seed, engine=engine,
-                    dtype=dtype, device=device)  # fmt: skip
+    inits, (dtype, device) = (
+        checks.require_size("inits", inits),
+        checks.require_place(dtype, device),
+    )
+    settings = dict(
+        init=init,
+        tied=tied,
+        amplitudes=amplitudes,
+        signal=signal,
+        batch=batch,
+        seed=seed,
+        engine=engine,
+        dtype=dtype,
+        device=device,
+    )
     size = max(1, min(64, TOGETHER // max(n, m)))
-    workers, seconds = torch.get_num_threads(), inits * 1e-9 * transform.costs(n, m, batch, dtype)["nufft"]
+    workers, seconds = (
+        torch.get_num_threads(),
+        inits * 1e-9 * transform.costs(n, m, batch, dtype)["nufft"],
+    )
     each = map
     if workers > 1 and seconds > 4 and _fast(engine, n, m, batch, dtype, device):
         from loky import get_reusable_executor
 
         each = get_reusable_executor(workers, timeout=300, env={"OMP_NUM_THREADS": "1"}).map
     firsts = range(0, inits, size)
-    found = each(partial(probe_rows, n, m, **settings), firsts, [min(size, inits - first) for first in firsts])
+    found = each(
+        partial(probe_rows, n, m, **settings),
+        firsts,
+        [min(size, inits - first) for first in firsts],
+    )
     table = pd.DataFrame([row for rows in found for row in rows])
     described = signal if isinstance(signal, str) else f"array {np.shape(signal)}"
     table.attrs = dict(n=n, m=m, inits=inits, **settings) | {
-        "signal": described, "dtype": str(dtype), "device": str(device)}  # fmt: skip
+        "signal": described,
+        "dtype": str(dtype),
+        "device": str(device),
+    }
     return table
 
 
-def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, seed, engine, dtype, device):
+def probe_rows(
+    n, m, first, count, *, init, tied, amplitudes, signal, batch, seed, engine, dtype, device
+):
     """The rows of inits first … first + count - 1, as flat dicts."""
     amplitudes, signal = require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     indices, drawn, measured = range(first, first + count), [], []
     for index in indices:
-        a, *w = inits.draw(n, m, init=init, tied=tied, amplitudes=amplitudes, seed=seed, index=index)
-        x = signals.draw(signal, n, inits.generator(seed, n, m, init, index, "signal"), index=index, batch=batch)
-        drawn.append([a, *(v if v is None else torch.as_tensor(v, dtype=dtype, device=device) for v in (x, *w))])
+        a, *w = inits.draw(
+            n, m, init=init, tied=tied, amplitudes=amplitudes, seed=seed, index=index
+        )
+        x = signals.draw(
+            signal, n, inits.generator(seed, n, m, init, index, "signal"), index=index, batch=batch
+        )
+        drawn.append(
+            [
+                a,
+                *(
+                    v if v is None else torch.as_tensor(v, dtype=dtype, device=device)
+                    for v in (x, *w)
+                ),
+            ]
+        )
     if _fast(engine, n, m, batch, dtype, device):
         from lct_lab import nufft
 
         double, sums = dtype == torch.float64, [None] * count
         drawn = [[a, *(v if v is None else v.double().numpy() for v in rest)] for a, *rest in drawn]
-        if not isinstance(signal, str) and len(signal) == batch == 1:  # one input: its FFT serves all the inits
-            sums = nufft.pair_sums(drawn[0][1], np.concatenate([w1 for _, _, w1, _ in drawn]), double)
+        if (
+            not isinstance(signal, str) and len(signal) == batch == 1
+        ):  # one input: its FFT serves all the inits
+            sums = nufft.pair_sums(
+                drawn[0][1], np.concatenate([w1 for _, _, w1, _ in drawn]), double
+            )
             sums = sums.reshape(count, 1, m)
         for (a, x, *w), known in zip(drawn, sums, strict=True):
             measured.append(nufft.gradients(x, *a, *w, sums=known, double=double))
@@ -163,17 +225,34 @@ def probe_rows(n, m, first, count, *, init, tied, amplitudes, signal, batch, see
         for a, x, *w in drawn:
             values = gradients(x, *a, *w, engine=engine)
             measured.append([v if v is None else v.cpu().numpy() for v in values])
-    loss, *groups = (None if values[0] is None else np.array(values, float) for values in zip(*measured, strict=True))
-    summaries = {name: _summaries(values.reshape(count, -1)) for name, values in zip(GROUPS, groups, strict=True)
-                 if values is not None}  # fmt: skip
-    return [{"init": index, "group": name, **{column: values[place].item() for column, values in summary.items()},
-             "loss": loss[place].item()} for place, index in enumerate(indices)
-            for name, summary in summaries.items()]  # fmt: skip
+    loss, *groups = (
+        None if values[0] is None else np.array(values, float)
+        for values in zip(*measured, strict=True)
+    )
+    summaries = {
+        name: _summaries(values.reshape(count, -1))
+        for name, values in zip(GROUPS, groups, strict=True)
+        if values is not None
+    }
+    return [
+        {
+            "init": index,
+            "group": name,
+            **{column: values[place].item() for column, values in summary.items()},
+            "loss": loss[place].item(),
+        }
+        for place, index in enumerate(indices)
+        for name, summary in summaries.items()
+    ]
 
 
 def require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine):
     """Amplitudes and signal in their checked form; raises for any argument of `probe` that is out of range."""
-    n, m, _ = checks.require_size("n", n), checks.require_size("m", m), checks.require_size("seed", seed, 0)
+    n, m, _ = (
+        checks.require_size("n", n),
+        checks.require_size("m", m),
+        checks.require_size("seed", seed, 0),
+    )
     checks.require_flag("tied", tied)
     checks.require_choice("init", init, inits.INITS)
     checks.require_choice("engine", engine, transform.ENGINES)
@@ -189,8 +268,13 @@ def _fast(engine, n, m, batch, dtype, device):
 
 def _summaries(values):
     size = np.abs(values)
-    return {"mean": values.mean(1), "rms": np.sqrt(np.square(size).mean(1)), "mean_abs": size.mean(1),
-            "median_abs": np.median(size, 1), "max_abs": size.max(1)}  # fmt: skip
+    return {
+        "mean": values.mean(1),
+        "rms": np.sqrt(np.square(size).mean(1)),
+        "mean_abs": size.mean(1),
+        "median_abs": np.median(size, 1),
+        "max_abs": size.max(1),
+    }
 
 
 def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
@@ -208,12 +292,18 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
     """
     import pandas as pd
 
-    inits, seed, rows = checks.require_size("inits", inits), checks.require_size("seed", seed, 0), []
+    inits, seed, rows = (
+        checks.require_size("inits", inits),
+        checks.require_size("seed", seed, 0),
+        [],
+    )
     curvature = checks.require_size("curvature", curvature, 0)
     for name, function in (("build", build), ("batch", batch), ("loss", loss)):
         if not callable(function):
             raise TypeError(f"{name} must be a function, got {function!r}")
-    if not hasattr(sizes, "__iter__") or not (sizes := [checks.require_size("sizes", size) for size in sizes]):
+    if not hasattr(sizes, "__iter__") or not (
+        sizes := [checks.require_size("sizes", size) for size in sizes]
+    ):
         raise TypeError(f"sizes must be a list of at least one size, got {sizes!r}")
     for size in sizes:
         for index in range(inits):
@@ -222,24 +312,49 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
                 torch.manual_seed(int(stream[0]))
                 module = build(size)
                 if not isinstance(module, torch.nn.Module):
-                    raise TypeError(f"build must return a torch module, got {type(module).__name__}")
+                    raise TypeError(
+                        f"build must return a torch module, got {type(module).__name__}"
+                    )
                 trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
                 if not trained:
-                    raise ValueError("build must return a module with parameters that require a gradient, got none")
+                    raise ValueError(
+                        "build must return a module with parameters that require a gradient, got none"
+                    )
                 value = loss(module, batch(size, torch.Generator().manual_seed(int(stream[1]))))
-                if not (isinstance(value, torch.Tensor) and value.numel() == 1 and value.requires_grad):
-                    got = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else type(value).__name__
-                    raise TypeError(f"loss must return a scalar tensor that depends on the parameters, got {got}")
+                if not (
+                    isinstance(value, torch.Tensor) and value.numel() == 1 and value.requires_grad
+                ):
+                    got = (
+                        f"shape {tuple(value.shape)}"
+                        if hasattr(value, "shape")
+                        else type(value).__name__
+                    )
+                    raise TypeError(
+                        f"loss must return a scalar tensor that depends on the parameters, got {got}"
+                    )
                 names, parameters = zip(*trained.items(), strict=True)
-                found = torch.autograd.grad(value, parameters, create_graph=curvature > 0, materialize_grads=True)
+                found = torch.autograd.grad(
+                    value, parameters, create_graph=curvature > 0, materialize_grads=True
+                )
                 diagonal = [0.0] * len(names)
                 for _ in range(curvature):
                     signs = [torch.randint_like(g, 0, 2).mul(2).sub(1) for g in found]
-                    products = torch.autograd.grad(found, parameters, signs, retain_graph=True, materialize_grads=True)
-                    diagonal = [d + (v * h).mean().item() / curvature
-                                for d, v, h in zip(diagonal, signs, products, strict=True)]  # fmt: skip
+                    products = torch.autograd.grad(
+                        found, parameters, signs, retain_graph=True, materialize_grads=True
+                    )
+                    diagonal = [
+                        d + (v * h).mean().item() / curvature
+                        for d, v, h in zip(diagonal, signs, products, strict=True)
+                    ]
             for name, gradient, curve in zip(names, found, diagonal, strict=True):
                 entry = _summaries(gradient.detach().double().reshape(1, -1).numpy())
-                row = {"size": size, "init": index, "group": name, **{k: v.item() for k, v in entry.items()}}
-                rows.append(row | {"loss": value.item()} | ({"curvature": curve} if curvature else {}))
+                row = {
+                    "size": size,
+                    "init": index,
+                    "group": name,
+                    **{k: v.item() for k, v in entry.items()},
+                }
+                rows.append(
+                    row | {"loss": value.item()} | ({"curvature": curve} if curvature else {})
+                )
     return pd.DataFrame(rows)

@@ -40,13 +40,20 @@ def windows(name, n, starts, channels):
     """Windows of length n of a recording, each with its mean removed and scaled to unit variance: (count, n)."""
     source, _ = recording(name), check(name, n)
     for c, s in zip(channels, starts, strict=True):
-        if require_size("channels", c, 0) >= len(source) or require_size("starts", s, 0) > source.shape[1] - n:
-            raise ValueError(f"channels and starts must be of {n} samples within {source.shape}, got {c} and {s}")
+        if (
+            require_size("channels", c, 0) >= len(source)
+            or require_size("starts", s, 0) > source.shape[1] - n
+        ):
+            raise ValueError(
+                f"channels and starts must be of {n} samples within {source.shape}, got {c} and {s}"
+            )
     cut = np.stack([source[c, s : s + n] for c, s in zip(channels, starts, strict=True)])
     cut = cut - cut.mean(-1, keepdims=True)
     spread = cut.std(-1, keepdims=True)
     if (spread == 0).any():
-        raise ValueError(f"signal {name!r} has a constant window of {n} samples, which cannot have unit variance")
+        raise ValueError(
+            f"signal {name!r} has a constant window of {n} samples, which cannot have unit variance"
+        )
     return cut / spread
 
 
@@ -57,9 +64,13 @@ def check(signal, n, batch=1):
         if signal in RECORDINGS:
             longest = recording(signal).shape[1]
             if not 2 <= n <= longest:
-                raise ValueError(f"n must be between 2 and {longest}, the length of the recording {signal!r}, got {n}")
+                raise ValueError(
+                    f"n must be between 2 and {longest}, the length of the recording {signal!r}, got {n}"
+                )
         elif signal not in NOISES:
-            raise ValueError(f"signal must be an array or one of {', '.join(SIGNALS)}, got {signal!r}")
+            raise ValueError(
+                f"signal must be an array or one of {', '.join(SIGNALS)}, got {signal!r}"
+            )
         return signal
     array = require_samples(signal)
     if array.ndim not in (1, 2) or array.shape[-1] != n or not array.size:
@@ -90,4 +101,6 @@ def draw(signal, n, rng, *, index=0, batch=1):
     if signal == "normal":
         return rng.standard_normal((batch, n))
     channels, length = recording(signal).shape
-    return windows(signal, n, rng.integers(length - n + 1, size=batch), rng.integers(channels, size=batch))
+    return windows(
+        signal, n, rng.integers(length - n + 1, size=batch), rng.integers(channels, size=batch)
+    )

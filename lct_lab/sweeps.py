@@ -14,11 +14,35 @@ from pathlib import Path
 from lct_lab import tables
 from lct_lab.checks import require_size
 
-CODE = ("checks", "init", "nufft", "probes", "signals", "sweeps", "tables", "transform")  # what determines a shard
+CODE = (
+    "checks",
+    "init",
+    "nufft",
+    "probes",
+    "signals",
+    "sweeps",
+    "tables",
+    "transform",
+)  # what determines a shard
 
 
-def sweep(n, m, *, init="random", tied=False, inits=100, seed=0, directory, executor=None, progress=True, block=100,
-          signal="uniform", batch=1, amplitudes=None, engine="auto"):  # fmt: skip
+def sweep(
+    n,
+    m,
+    *,
+    init="random",
+    tied=False,
+    inits=100,
+    seed=0,
+    directory,
+    executor=None,
+    progress=True,
+    block=100,
+    signal="uniform",
+    batch=1,
+    amplitudes=None,
+    engine="auto",
+):
     """`probe` over the product of the lists n, m and init: one DataFrame, with columns n, m, start beside probe's.
 
     Each block of `block` inits is one shard in `directory`, named by a hash of all that determines its content
@@ -35,8 +59,16 @@ def sweep(n, m, *, init="random", tied=False, inits=100, seed=0, directory, exec
     `directory`/log.jsonl. `attrs` of the result holds what all rows share, versions included. Raises ValueError or
     TypeError naming an argument before anything is written, OSError naming the path that cannot be.
     """
-    tasks = _tasks(n, m, init, inits, block, dict(tied=tied, seed=seed, signal=signal, batch=batch,
-                                                  amplitudes=amplitudes, engine=engine))  # fmt: skip
+    tasks = _tasks(
+        n,
+        m,
+        init,
+        inits,
+        block,
+        dict(
+            tied=tied, seed=seed, signal=signal, batch=batch, amplitudes=amplitudes, engine=engine
+        ),
+    )
     if executor is not None and not hasattr(executor, "submit"):
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
     try:
@@ -50,7 +82,9 @@ def sweep(n, m, *, init="random", tied=False, inits=100, seed=0, directory, exec
     made, failures = _run(tasks, directory, executor, progress)
     if failures:
         listed = "\n".join(f"  {json.dumps(_described(task))}: {error}" for task, error in failures)
-        raise RuntimeError(f"{len(failures)} of {len(tasks)} blocks failed, the others are in {directory}:\n{listed}")
+        raise RuntimeError(
+            f"{len(failures)} of {len(tasks)} blocks failed, the others are in {directory}:\n{listed}"
+        )
     return tables.joined([made[name] for name in names], names)
 
 
@@ -58,8 +92,14 @@ def _tasks(n, m, init, inits, block, settings):
     """One dict a block: all that determines its content."""
     from lct_lab import probes
 
-    lists = {name: list(dict.fromkeys([value] if isinstance(value, str) or not hasattr(value, "__iter__") else value))
-             for name, value in (("n", n), ("m", m), ("init", init))}  # fmt: skip
+    lists = {
+        name: list(
+            dict.fromkeys(
+                [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
+            )
+        )
+        for name, value in (("n", n), ("m", m), ("init", init))
+    }
     for name, values in lists.items():
         if not values:
             raise ValueError(f"{name} must have at least one entry, got none")
@@ -67,15 +107,27 @@ def _tasks(n, m, init, inits, block, settings):
     for one_n, one_m, start in itertools.product(*lists.values()):
         probes.require_settings(one_n, one_m, start, **settings)
         for first in range(0, inits, block):
-            numbers = {"n": int(one_n), "m": int(one_m), "seed": int(settings["seed"]), "batch": int(settings["batch"])}
-            place = {"init": start, "tied": bool(settings["tied"]), "first": first, "count": min(block, inits - first)}
+            numbers = {
+                "n": int(one_n),
+                "m": int(one_m),
+                "seed": int(settings["seed"]),
+                "batch": int(settings["batch"]),
+            }
+            place = {
+                "init": start,
+                "tied": bool(settings["tied"]),
+                "first": first,
+                "count": min(block, inits - first),
+            }
             tasks.append({**settings, **numbers, **place})
     return tasks
 
 
 def shard_name(task):
     """n, m, start and first init in clear, and the hash of all that determines the content."""
-    text = json.dumps({**_described(task), "code": code_hash(), "versions": tables.provenance()}, sort_keys=True)
+    text = json.dumps(
+        {**_described(task), "code": code_hash(), "versions": tables.provenance()}, sort_keys=True
+    )
     kind = f"{task['init']}-tied" if task["tied"] else task["init"]
     return f"{task['n']}x{task['m']}-{kind}-{task['first']:08d}-{_digest(text.encode())}.parquet"
 
@@ -99,7 +151,11 @@ def _described(task):
         signal = _hash_of(signal)
     elif signal in signals.RECORDINGS:
         signal = f"{signal} {_hash_of(signals.recording(signal))}"
-    return {**task, "signal": signal, "amplitudes": None if amplitudes is None else [float(a) for a in amplitudes]}
+    return {
+        **task,
+        "signal": signal,
+        "amplitudes": None if amplitudes is None else [float(a) for a in amplitudes],
+    }
 
 
 def _hash_of(samples):
@@ -121,8 +177,14 @@ def compute(task, directory):
     from lct_lab import probes
 
     began = time.perf_counter()
-    place = {"n": task["n"], "m": task["m"], "start": f"{task['init']}, tied" if task["tied"] else task["init"]}
-    table = pd.DataFrame([place | row for row in probes.probe_rows(**task, dtype=torch.float64, device="cpu")])
+    place = {
+        "n": task["n"],
+        "m": task["m"],
+        "start": f"{task['init']}, tied" if task["tied"] else task["init"],
+    }
+    table = pd.DataFrame(
+        [place | row for row in probes.probe_rows(**task, dtype=torch.float64, device="cpu")]
+    )
     if not all(np.isfinite(table[column].to_numpy()).all() for column in ("rms", "loss")):
         raise FloatingPointError("a gradient is not finite")
     table.attrs = {**_described(task), "dtype": "float64", "code": code_hash()}
@@ -133,7 +195,9 @@ def compute(task, directory):
 
 def _written(path, write):
     """`write(part)` under a temporary name of this process; an OSError names `path` and leaves nothing behind."""
-    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}.part")
+    part = path.with_name(
+        f".{path.name}.{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}.part"
+    )
     try:
         return write(part)
     except OSError as error:
@@ -148,7 +212,9 @@ def _task(task, directory, driver):
     torch.set_num_threads(1)
     watched = any(thread.name == "lct_lab driver" for thread in threading.enumerate())
     if driver is not None and not watched:
-        threading.Thread(target=_outlive_no_driver, args=(driver,), name="lct_lab driver", daemon=True).start()
+        threading.Thread(
+            target=_outlive_no_driver, args=(driver,), name="lct_lab driver", daemon=True
+        ).start()
     return compute(task, directory)
 
 
@@ -166,7 +232,9 @@ def _run(tasks, directory, executor, progress):
     from tqdm.auto import tqdm
 
     made, failures, futures, threads = {}, [], {}, torch.get_num_threads()
-    driver = os.getpid() if hasattr(executor, "_processes") else None  # a pool's workers are this process's children
+    driver = (
+        os.getpid() if hasattr(executor, "_processes") else None
+    )  # a pool's workers are this process's children
     with tqdm(total=len(tasks), unit="block", disable=not progress) as bar:
         settle = partial(_settle, directory=directory, bar=bar, made=made, failures=failures)
         try:
@@ -183,7 +251,9 @@ def _run(tasks, directory, executor, progress):
                 settle(task := futures[future], future.result)
         except BrokenExecutor as error:
             described = json.dumps(_described(task))
-            raise RuntimeError(f"a worker died at or near the block {described}; call sweep again to go on") from error
+            raise RuntimeError(
+                f"a worker died at or near the block {described}; call sweep again to go on"
+            ) from error
         except KeyboardInterrupt:
             for process in list((getattr(executor, "_processes", None) or {}).values()):
                 process.terminate()
@@ -207,7 +277,14 @@ def _settle(task, result, directory, bar, made, failures):
         _log(directory, {"shard": name, "failed": _described(task), "error": str(error)})
         failures.append((task, f"{type(error).__name__}: {error}"))
     else:
-        _log(directory, {"shard": name, "seconds": round(seconds, 4), "bytes": (directory / name).stat().st_size})
+        _log(
+            directory,
+            {
+                "shard": name,
+                "seconds": round(seconds, 4),
+                "bytes": (directory / name).stat().st_size,
+            },
+        )
         bar.update()
 
 
@@ -228,7 +305,10 @@ def _whole(task, directory):
 
 
 def _log(directory, entry):
-    path, line = directory / "log.jsonl", json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **entry})
+    path, line = (
+        directory / "log.jsonl",
+        json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **entry}),
+    )
     try:
         with path.open("a") as file:
             file.write(line + "\n")
@@ -252,7 +332,9 @@ def _commit():
 
     command = ["git", "describe", "--always", "--dirty"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
+        found = subprocess.run(
+            command, capture_output=True, text=True, cwd=Path(__file__).parent
+        ).stdout.strip()
     except OSError:
         found = ""
     return found or "unknown"
@@ -280,7 +362,9 @@ def status(directory, verify=False):
     if not plans:
         raise ValueError(f"directory must hold a sweep, got {directory} without a plan")
     with os.scandir(directory) as entries:
-        sizes = {entry.name: entry.stat().st_size for entry in entries if entry.name.endswith(".parquet")}
+        sizes = {
+            entry.name: entry.stat().st_size for entry in entries if entry.name.endswith(".parquet")
+        }
     written, failed, log = {}, set(), directory / "log.jsonl"
     for line in log.read_text().splitlines() if log.exists() else ():
         try:
@@ -295,7 +379,9 @@ def status(directory, verify=False):
     for name in dict.fromkeys(name for plan in plans for name in _plan(plan)):
         if name not in sizes:
             found["failed" if name in failed else "left"].append(name)
-        elif sizes[name] != written.get(name, sizes[name]) or (verify and not _reads(directory / name)):
+        elif sizes[name] != written.get(name, sizes[name]) or (
+            verify and not _reads(directory / name)
+        ):
             found["damaged"].append(name)
         else:
             found["done"].append(name)

@@ -33,7 +33,9 @@ def output(kind, name):
     folder = Path(os.environ.get("LCT_LAB_OUT") or root() / "build" / "interactive") / kind
     folder.mkdir(parents=True, exist_ok=True)
     number, _, rest = name.partition("-")
-    return folder / f"{number}-{os.environ.get('LCT_LAB_PREFIX', '')}{rest}" if rest else folder / name
+    return (
+        folder / f"{number}-{os.environ.get('LCT_LAB_PREFIX', '')}{rest}" if rest else folder / name
+    )
 
 
 @cache
@@ -83,13 +85,21 @@ def _encoded(table):
 def _content(table):
     """A hash of rows, columns and attrs: parquet's own checks do not cover every byte."""
     attrs = {key: value for key, value in table.attrs.items() if key != "content"}
-    shape = json.dumps([list(table.columns), [str(kind) for kind in table.dtypes], attrs], sort_keys=True, default=str)
+    shape = json.dumps(
+        [list(table.columns), [str(kind) for kind in table.dtypes], attrs],
+        sort_keys=True,
+        default=str,
+    )
     content = hashlib.sha256(shape.encode())
     bare = table.copy(deep=False)
     bare.attrs = {}  # pandas copies them deeply with every column
     for column in bare:
         values = bare[column].to_numpy()
-        content.update(values.tobytes() if values.dtype.kind in "biuf" else "\0".join(map(str, values)).encode())
+        content.update(
+            values.tobytes()
+            if values.dtype.kind in "biuf"
+            else "\0".join(map(str, values)).encode()
+        )
     return content.hexdigest()[:16]
 
 
@@ -133,7 +143,11 @@ def joined(parts, names):
     for part in bare:
         part.attrs = {}  # compared by concat, two by two
     table = pd.concat(bare, ignore_index=True)
-    table.attrs = {key: value for key, value in first.items() if all(part.attrs.get(key) == value for part in parts)}
+    table.attrs = {
+        key: value
+        for key, value in first.items()
+        if all(part.attrs.get(key) == value for part in parts)
+    }
     return table
 
 
@@ -167,8 +181,17 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
     return tuple(np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
 
 
-def fit_exponents(table, value="measured", predicted="predicted", asymptotic=None, *, sizes=("n", "m"), draws=1000,
-                  level=0.95, seed=0):  # fmt: skip
+def fit_exponents(
+    table,
+    value="measured",
+    predicted="predicted",
+    asymptotic=None,
+    *,
+    sizes=("n", "m"),
+    draws=1000,
+    level=0.95,
+    seed=0,
+):
     """The powers of N and M in log(value) = c + A log N + B log M, group by group, and whether a prediction has them.
 
     Ordinary least squares over the rows of each group, with a percentile bootstrap over rows. The same regression on
@@ -187,13 +210,17 @@ def fit_exponents(table, value="measured", predicted="predicted", asymptotic=Non
 
     expected = ("group", *sizes, value, predicted)
     if missing := set(expected) - set(table):
-        raise ValueError(f"table must have the columns {', '.join(expected)}, got none called {missing}")
+        raise ValueError(
+            f"table must have the columns {', '.join(expected)}, got none called {missing}"
+        )
     if not (table[[value, predicted]] > 0).all(axis=None):
         raise ValueError(f"{value} and {predicted} must be positive to have a logarithm")
     rng, rows = np.random.default_rng(seed), []
     for group, part in table.groupby("group", sort=False):
         if np.linalg.matrix_rank(_design(part, sizes)) <= len(sizes) or len(part) < 4:
-            raise ValueError(f"group {group} must be measured at four sizes or more, not all of one n, m or n/m")
+            raise ValueError(
+                f"group {group} must be measured at four sizes or more, not all of one n, m or n/m"
+            )
         fitted, wanted = _slopes(part, value, sizes), _slopes(part, predicted, sizes)
         resampled = []
         while len(resampled) < draws:
@@ -204,10 +231,18 @@ def fit_exponents(table, value="measured", predicted="predicted", asymptotic=Non
         for place, size in enumerate(sizes):
             low, high = bounds[:, place]
             agrees = low - 0.01 <= wanted[place] <= high + 0.01
-            rows.append({"group": group, "size": size, "exponent": fitted[place], "low": low, "high": high,
-                         "predicted": wanted[place],
-                         "asymptotic": asymptotic[group][place] if asymptotic else np.nan,
-                         "verdict": "agrees" if agrees else "differs"})  # fmt: skip
+            rows.append(
+                {
+                    "group": group,
+                    "size": size,
+                    "exponent": fitted[place],
+                    "low": low,
+                    "high": high,
+                    "predicted": wanted[place],
+                    "asymptotic": asymptotic[group][place] if asymptotic else np.nan,
+                    "verdict": "agrees" if agrees else "differs",
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -233,7 +268,9 @@ def compare(measured, predicted, band, error=None):
 
     if not np.all(np.asarray(band) > 0):
         raise ValueError(f"band must be a positive relative width, got {band!r}")
-    table = pd.DataFrame({"measured": measured, "error": 0.0 if error is None else error, "predicted": predicted})
+    table = pd.DataFrame(
+        {"measured": measured, "error": 0.0 if error is None else error, "predicted": predicted}
+    )
     table["ratio"], table["band"] = table["measured"] / table["predicted"], band
     width = band * table["predicted"].abs()
     within = (table["measured"] - table["predicted"]).abs() <= width + 2 * table["error"]

@@ -13,11 +13,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lct_lab.checks import require_amplitudes, require_choice, require_flag, require_samples, require_size
+from lct_lab.checks import (
+    require_amplitudes,
+    require_choice,
+    require_flag,
+    require_samples,
+    require_size,
+)
 
 GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
 STARTS = ("random", "shuffled", "orthogonal", "jittered")
-LEAST, WIDEST, FOLDS = 32, 16, 8  # sizes from LEAST on; sorted 1/WIDEST <= N/M <= WIDEST; of a grid N <= FOLDS M
+LEAST, WIDEST, FOLDS = (
+    32,
+    16,
+    8,
+)  # sizes from LEAST on; sorted 1/WIDEST <= N/M <= WIDEST; of a grid N <= FOLDS M
 JITTER = 0.25  # of `jittered` starts, in units of the spacing
 UNIT_AMPLITUDES = (1.0, 2**0.5, 1.0, 2**0.5)
 
@@ -34,7 +44,15 @@ class Law(NamedTuple):
     python: str
 
     def __call__(self, n, m, **values):
-        scope = {"sqrt": np.sqrt, "pi": math.pi, "n": n, "m": m, "g": n / m, "sorting": sorting, "chain": chain}
+        scope = {
+            "sqrt": np.sqrt,
+            "pi": math.pi,
+            "n": n,
+            "m": m,
+            "g": n / m,
+            "sorting": sorting,
+            "chain": chain,
+        }
         if "a2" in values:
             scope["b"] = (values["a2"] * values["a4"] / 2) ** 2
         return eval(self.python, {"__builtins__": {}}, scope | values)
@@ -46,8 +64,12 @@ class Law(NamedTuple):
 
 
 def _laws(text):
-    return {name: Law(name, name[:2], latex, line) for name, latex, line in
-            (map(str.strip, row.split("|")) for row in text.strip().splitlines())}  # fmt: skip
+    return {
+        name: Law(name, name[:2], latex, line)
+        for name, latex, line in (
+            map(str.strip, row.split("|")) for row in text.strip().splitlines()
+        )
+    }
 
 
 # The divisors that the original notebook gives its gradients, read off at N = M = 1000.
@@ -87,7 +109,7 @@ w1 grid | a_2a_4\sigma^2\lvert\alpha-1\rvert\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt(
 w2 grid | a_2a_4\sigma^2\lvert\alpha-1\rvert\sqrt{N^3/3M} | a2 * a4 * s2 * sqrt((sqrt(b / g) - 1)**2 * n**3 / (3 * m))
 a1 any | 2\sigma^2\big(a_1a_3^2/\gamma-a_3/\sqrt\gamma+a_1a_4^2/2\big) | 2 * s2 * (a1 * a3**2 / g - a3 / sqrt(g) + a1 * a4**2 / 2)
 a3 any | 2\sigma^2\big(a_3(a_1^2/\gamma+a_2^2/2)-a_1/\sqrt\gamma\big) | 2 * s2 * (a3 * (a1**2 / g + a2**2 / 2) - a1 / sqrt(g))
-""")  # noqa: E501
+""")
 
 
 def cosine_sum(w, n):
@@ -101,7 +123,9 @@ def sine_moment(w, n):
     v = _to_nearest_turn(w)
     small = np.abs(v) * n < 0.05
     u = np.where(small, 1.0, v)
-    direct = (np.sin(n * u) - n * np.cos((n - 0.5) * u) * 2 * np.sin(u / 2)) / (4 * np.sin(u / 2) ** 2)
+    direct = (np.sin(n * u) - n * np.cos((n - 0.5) * u) * 2 * np.sin(u / 2)) / (
+        4 * np.sin(u / 2) ** 2
+    )
     s, t = (n - 1) * n * (2 * n - 1), (n - 1) * n  # Σ j², Σ j⁴ and Σ j⁶ are Faulhaber's polynomials
     second, fourth, sixth = s / 6, s * (3 * t - 1) / 30, s * (3 * t**2 - 3 * t + 1) / 42
     series = v * (second - v**2 * (fourth / 6 - v**2 * sixth / 120))
@@ -163,14 +187,25 @@ def conditional(n, a1, a2, a3, a4, w1, w2=None, *, s2=1 / 3, x4=1 / 5):
     w1 = np.asarray(w1, dtype=float)
     tied, w2 = w2 is None, w1 if w2 is None else np.asarray(w2, dtype=float)
     m, j, first = len(w1), np.arange(1, n), np.arange(n) == 0
-    cosine, sine = (np.pad(f(np.outer(w1, j)), ((0, 0), (1, 0))) for f in (np.cos, lambda v: j * np.sin(v)))
-    turned, moment = (np.pad(f(np.outer(w2, j)), ((0, 0), (1, 0))) for f in (np.cos, lambda v: j * np.sin(v)))
-    X = (a1 * first + a2 * cosine) / math.sqrt(n)  # rows: what gives X_k, and below y_n, e_n, g_k from x
+    cosine, sine = (
+        np.pad(f(np.outer(w1, j)), ((0, 0), (1, 0))) for f in (np.cos, lambda v: j * np.sin(v))
+    )
+    turned, moment = (
+        np.pad(f(np.outer(w2, j)), ((0, 0), (1, 0))) for f in (np.cos, lambda v: j * np.sin(v))
+    )
+    X = (a1 * first + a2 * cosine) / math.sqrt(
+        n
+    )  # rows: what gives X_k, and below y_n, e_n, g_k from x
     y = (np.where(first[:, None], a3, a4) * (turned.T + first[:, None])) @ X / math.sqrt(m)
     e = 2 * (y - np.eye(n))
     g = (a3 * e[:1] + a4 * turned @ e) / math.sqrt(m)
-    forms = {"loss": e.T @ e / 4, "a1": np.outer(first, g.sum(0)) / math.sqrt(n), "a2": g.T @ cosine / math.sqrt(n),
-             "a3": np.outer(e[0], X.sum(0)) / math.sqrt(m), "a4": e[1:].T @ y[1:] / a4}  # fmt: skip
+    forms = {
+        "loss": e.T @ e / 4,
+        "a1": np.outer(first, g.sum(0)) / math.sqrt(n),
+        "a2": g.T @ cosine / math.sqrt(n),
+        "a3": np.outer(e[0], X.sum(0)) / math.sqrt(m),
+        "a4": e[1:].T @ y[1:] / a4,
+    }
     result = {}
     for group, form in forms.items():
         form = (form + form.T) / 2
@@ -182,8 +217,15 @@ def conditional(n, a1, a2, a3, a4, w1, w2=None, *, s2=1 / 3, x4=1 / 5):
         diagonal, spread = sum(u * v for u, v in pairs), 0.0
         for u, v in pairs:
             for s, t in pairs:
-                spread = spread + np.sum(u * s, 1) * np.sum(v * t, 1) + np.sum(u * t, 1) * np.sum(v * s, 1)
-        result[group] = (s2 * diagonal.sum(1), s2**2 * spread + (x4 - 3 * s2**2) * np.sum(diagonal**2, 1))
+                spread = (
+                    spread
+                    + np.sum(u * s, 1) * np.sum(v * t, 1)
+                    + np.sum(u * t, 1) * np.sum(v * s, 1)
+                )
+        result[group] = (
+            s2 * diagonal.sum(1),
+            s2**2 * spread + (x4 - 3 * s2**2) * np.sum(diagonal**2, 1),
+        )
     return result
 
 
@@ -201,15 +243,24 @@ def describe(signal):
     """The moments of "uniform" (σ² = 1/3), "normal", or a table (windows, n) of a stationary signal, as an `Input`."""
     if isinstance(signal, str):
         if signal not in ("uniform", "normal"):
-            raise ValueError(f"signal must be uniform, normal or a table of windows (windows, n), got {signal!r}")
+            raise ValueError(
+                f"signal must be uniform, normal or a table of windows (windows, n), got {signal!r}"
+            )
         s2, x4 = (1 / 3, 1 / 5) if signal == "uniform" else (1.0, 3.0)
         return Input(s2, x4, s2, x4, 1.0)
     x = np.asarray(signal, dtype=float)
     if x.ndim != 2 or not np.isfinite(x).all() or not x.any():
-        raise ValueError(f"signal must be a finite table of windows (windows, n), not all zero, got shape {x.shape}")
+        raise ValueError(
+            f"signal must be a finite table of windows (windows, n), not all zero, got shape {x.shape}"
+        )
     power = np.mean(np.abs(np.fft.fft(x, 2 * x.shape[1])) ** 2, axis=0)
-    return Input(np.mean(x**2), np.mean(x**4), np.mean(x[:, 0] ** 2), np.mean(x[:, 0] ** 4),
-                 np.mean(power**2) / np.mean(power) ** 2)  # fmt: skip
+    return Input(
+        np.mean(x**2),
+        np.mean(x**4),
+        np.mean(x[:, 0] ** 2),
+        np.mean(x[:, 0] ** 4),
+        np.mean(power**2) / np.mean(power) ** 2,
+    )
 
 
 def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform", batch=1):
@@ -243,8 +294,12 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
     for group, (mean, square, floor) in given.items():
         square = floor + (square - floor) / batch
         law = LAWS.get(f"{group} {coupling}") or LAWS[f"{group} any"]
-        rows[group] = {"mean": np.sum(weight * mean), "rms": np.sqrt(np.sum(weight * square)),
-                       "median_abs": medians[group], "law": law.python}  # fmt: skip
+        rows[group] = {
+            "mean": np.sum(weight * mean),
+            "rms": np.sqrt(np.sum(weight * square)),
+            "median_abs": medians[group],
+            "law": law.python,
+        }
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "group"
     table.attrs["loss"] = float(np.sum(weight * loss))
@@ -252,13 +307,21 @@ def predict(n, m, *, init="random", tied=False, amplitudes=None, signal="uniform
 
 
 def _require_covered(n, m, init, tied, batch):
-    n, m, batch = require_size("n", n, LEAST), require_size("m", m, LEAST), require_size("batch", batch)
+    n, m, batch = (
+        require_size("n", n, LEAST),
+        require_size("m", m, LEAST),
+        require_size("batch", batch),
+    )
     tied = require_flag("tied", tied)
     require_choice("init", init, STARTS)
     if init == "random" and not tied and not 1 / WIDEST <= n / m <= WIDEST:
-        raise ValueError(f"n/m must be between 1/{WIDEST} and {WIDEST}, which the sorted laws cover, got {n / m:.4g}")
+        raise ValueError(
+            f"n/m must be between 1/{WIDEST} and {WIDEST}, which the sorted laws cover, got {n / m:.4g}"
+        )
     if init in ("orthogonal", "jittered") and n > FOLDS * m:
-        raise ValueError(f"n must be at most {FOLDS} m, the range the {init} laws cover, got n = {n}, m = {m}")
+        raise ValueError(
+            f"n must be at most {FOLDS} m, the range the {init} laws cover, got n = {n}, m = {m}"
+        )
     return n, m, tied, batch
 
 
@@ -268,10 +331,14 @@ def _amplitudes(init, amplitudes):
         amplitudes = UNIT_AMPLITUDES
     if amplitudes is not None:
         if 0 in amplitudes:
-            raise ValueError(f"amplitudes must be None or four finite numbers other than 0, got {amplitudes!r}")
+            raise ValueError(
+                f"amplitudes must be None or four finite numbers other than 0, got {amplitudes!r}"
+            )
         return np.array(amplitudes)[:, None], np.ones(1)
     t, weight = _gauss(5)
-    a, weights = (np.stack(np.meshgrid(*[v] * 4, indexing="ij")).reshape(4, -1) for v in (t + 0.5, weight))
+    a, weights = (
+        np.stack(np.meshgrid(*[v] * 4, indexing="ij")).reshape(4, -1) for v in (t + 0.5, weight)
+    )
     return a, np.prod(weights, axis=0)
 
 
@@ -305,19 +372,36 @@ def _given(n, m, coupling, tied, a, s, spread):
     slope = a3 * p / math.sqrt(g) + a1 * a4**2 * column
     edge = (a1 * a4) ** 2 * s.first2 * column  # Σ_n E y_n² that comes from x_0
     loss = p**2 * s.first2 + a3**2 * z + P * s.s2 + power + edge - 2 * match
-    means = {"a1": 2 * s.first2 * slope, "a3": 2 * (p * q * s.first2 + a3 * z), "a4": 2 * (power + edge - match) / a4}
+    means = {
+        "a1": 2 * s.first2 * slope,
+        "a3": 2 * (p * q * s.first2 + a3 * z),
+        "a4": 2 * (power + edge - match) / a4,
+    }
     means["a2"] = (a3 * means["a3"] + a4 * means["a4"] - a1 * means["a1"]) / a2
-    squares = {"a1": 4 * (slope**2 * s.first4 + s.first2 * (beta**2 * z + rest)),
-               "a3": 4 * (p**2 * q**2 * s.first4 + (p + a3 * q) ** 2 * s.first2 * z + 3 * a3**2 * z**2
-                          + 2 * p * q * a3 * s.first2 * z
-                          + (s.x4 - 3 * s.s2**2) * a3**2 * a2**4 * fourth / g**2)}  # fmt: skip
+    squares = {
+        "a1": 4 * (slope**2 * s.first4 + s.first2 * (beta**2 * z + rest)),
+        "a3": 4
+        * (
+            p**2 * q**2 * s.first4
+            + (p + a3 * q) ** 2 * s.first2 * z
+            + 3 * a3**2 * z**2
+            + 2 * p * q * a3 * s.first2 * z
+            + (s.x4 - 3 * s.s2**2) * a3**2 * a2**4 * fourth / g**2
+        ),
+    }
     floors = {"a1": means["a1"] ** 2, "a3": means["a3"] ** 2}
     for group, amplitude in (("a2", a2), ("a4", a4)):
         floors[group] = means[group] ** 2 + 4 * s.s2**2 * n * drift / amplitude**2
         squares[group] = floors[group] + 4 * s.s2**2 * n * wobble / amplitude**2
-    given = {group: (means[group], squares[group], floors[group]) for group in ("a1", "a2", "a3", "a4")}
+    given = {
+        group: (means[group], squares[group], floors[group]) for group in ("a1", "a2", "a3", "a4")
+    }
     for group, (square, floor) in _frequencies(n, m, coupling, tied, a, s, spread).items():
-        given[group] = (0.0 * square, square, floor)  # reflecting all w to π - w flips the sign: the mean is zero
+        given[group] = (
+            0.0 * square,
+            square,
+            floor,
+        )  # reflecting all w to π - w flips the sign: the mean is zero
     return loss, given
 
 
@@ -329,7 +413,9 @@ def _scalars(n, m, coupling, tied, a, s, spread):
     beta = a3**2 / math.sqrt(g) + a4**2 * math.sqrt(g) / 2
     if coupling == "grid":
         (row, *_), near = _grid(n, m, tied, a, spread)
-        rest = a4**2 * (near.U * P / (2 * n) + near.comb * (a2 * a4 / 2 * math.sqrt(g) * near.y - 1) ** 2 / g)
+        rest = a4**2 * (
+            near.U * P / (2 * n) + near.comb * (a2 * a4 / 2 * math.sqrt(g) * near.y - 1) ** 2 / g
+        )
         return a2**2 * s.s2 * row / g, 0.0, s.s2 * rest
     if coupling == "tied":
         return z, beta - a4 / a2 + a4**2 / (2 * math.sqrt(g)), a4**4 * a2**2 * s.s2 * 7 / 32
@@ -347,12 +433,16 @@ def _frequencies(n, m, coupling, tied, a, s, spread):
     t2 = P * n * (2 * n - 1) / 12  # Σ n² / 2, the mean of |t|², t_n = n sin(w n)
     if coupling == "grid":
         near, f = _grid(n, m, tied, a, spread)[1], a1 * a4**2 * math.sqrt(g) / 2
-        outer = s.first2 * (f**2 * near.y2 - 2 * a3 * f * near.y + a3**2)  # of x_0: g_k / √M = 2 x_0 (f y_k - a3) + ...
+        outer = s.first2 * (
+            f**2 * near.y2 - 2 * a3 * f * near.y + a3**2
+        )  # of x_0: g_k / √M = 2 x_0 (f y_k - a3) + ...
         scale = 4 * a2**2 / (n * m) * s.s2 * t2
         w1, w2, floor = (scale * a4**2 * s.s2 * P / 2 * 3 * v for v in near.laws)
         own = a1 * a4 / a2  # of x_0 in X_k
         if tied:
-            outer = outer + s.first2 * 3 * own * (2 * (f * near.y - a3) * near.pull + own * near.second)
+            outer = outer + s.first2 * 3 * own * (
+                2 * (f * near.y - a3) * near.pull + own * near.second
+            )
         first, second = w1 + scale * outer, w2 * (1 + 2 * a1**2 * s.first2 / (a2**2 * s.s2 * P))
         return {"w1": (first, floor)} if tied else {"w1": (first, floor), "w2": (second, floor)}
     mix = 4 * b / (n * m)
@@ -374,14 +464,26 @@ def _frequencies(n, m, coupling, tied, a, s, spread):
         return {"w1": (lead + first + second + edge1 + edge2 - shuffled, 4 * unit * b / 15)}
     still1, still2 = unit / (6 * n) * (1 + b * (1 + g / 2)) * 2, unit / (6 * n) * (1 + b) * 2
     if coupling == "shuffled":
-        return {"w1": (first + edge1 + 2 * still1, still1), "w2": (second + edge2 + 2 * still2, still2)}
+        return {
+            "w1": (first + edge1 + 2 * still1, still1),
+            "w2": (second + edge2 + 2 * still2, still2),
+        }
     total1, total2, floor = chain(g)
     near = 2 * pairing(n, m) / n  # tends to √(πm)/n: the chance that w̃_k lies within 1/n of w_k
-    overlap = near * (1 - alpha * (1 + g))  # such a w̃_k also meets the part of g_k that the w_l make
+    overlap = near * (
+        1 - alpha * (1 + g)
+    )  # such a w̃_k also meets the part of g_k that the w_l make
     colour = s.colour
-    sorted1 = first + edge1 + unit / 3 * (colour * (overlap + b * (total1 - 1 - g) + 1 + b * (1 + g)) - 1 - b * (1 + g))
+    sorted1 = (
+        first
+        + edge1
+        + unit / 3 * (colour * (overlap + b * (total1 - 1 - g) + 1 + b * (1 + g)) - 1 - b * (1 + g))
+    )
     sorted2 = second + edge2 + unit / 3 * (colour * (near + b * (total2 - 1) + 1 + b) - 1 - b)
-    return {"w1": (sorted1, unit / 3 * (near / 2 + b * floor)), "w2": (sorted2, unit / 3 * (near / 2 + b * floor))}
+    return {
+        "w1": (sorted1, unit / 3 * (near / 2 + b * floor)),
+        "w2": (sorted2, unit / 3 * (near / 2 + b * floor)),
+    }
 
 
 def _medians(n, m, coupling, tied, a, s, spread, batch):
@@ -393,43 +495,56 @@ def _medians(n, m, coupling, tied, a, s, spread, batch):
     (z, beta, rest), again = _scalars(n, m, coupling, tied, a, s, spread), deepcopy(rng)
     product = np.abs(again.standard_normal(count)) * np.sqrt(again.chisquare(batch, count) / batch)
     normal = rng.standard_normal((2, terms, count))
-    x0 = rng.uniform(-1, 1, (terms, count)) * 3**0.5 if s.x4 < 2 * s.s2**2 else rng.standard_normal((terms, count))
+    x0 = (
+        rng.uniform(-1, 1, (terms, count)) * 3**0.5
+        if s.x4 < 2 * s.s2**2
+        else rng.standard_normal((terms, count))
+    )
     x0, q, zeta = x0 * math.sqrt(s.first2), a[0] / math.sqrt(n / m), normal[0] * np.sqrt(z)
     medians = {}
     for group, (mean, square, floor) in given.items():
         if group[0] == "w":
-            medians[group] = float(np.median(product) * np.median(np.sqrt(floor + (square - floor) / batch)))
+            medians[group] = float(
+                np.median(product) * np.median(np.sqrt(floor + (square - floor) / batch))
+            )
             continue
         if group in ("a2", "a4"):
-            value = mean + np.sqrt(np.maximum(square - mean**2, 0)) / math.sqrt(batch) * normal[0, 0]
+            value = (
+                mean + np.sqrt(np.maximum(square - mean**2, 0)) / math.sqrt(batch) * normal[0, 0]
+            )
         else:
-            value = (2 * ((a[2] * q - 1) * x0 + a[2] * zeta) * (q * x0 + zeta) if group == "a3" else
-                     x0 * (mean / s.first2 * x0 + 2 * beta * zeta + 2 * np.sqrt(rest) * normal[1]))  # fmt: skip
+            value = (
+                2 * ((a[2] * q - 1) * x0 + a[2] * zeta) * (q * x0 + zeta)
+                if group == "a3"
+                else x0 * (mean / s.first2 * x0 + 2 * beta * zeta + 2 * np.sqrt(rest) * normal[1])
+            )
             value = mean + (value.mean(0) - mean) * math.sqrt(terms / batch)
         medians[group] = float(np.median(np.abs(value)))
     return medians
 
 
 # log2 γ, F, F̃ and their common floor, from chain_sums: what sorting makes of the frequency gradients.
-CHAIN = np.array([
-    (-4.0, 16.79463, 13.50942, 0.586850),
-    (-3.5, 12.21746, 9.38241, 0.491580),
-    (-3.0, 9.02313, 6.57797, 0.408557),
-    (-2.5, 6.81408, 4.69309, 0.339875),
-    (-2.0, 5.31008, 3.44319, 0.286069),
-    (-1.5, 4.31502, 2.62788, 0.246065),
-    (-1.0, 3.69413, 2.10582, 0.217162),
-    (-0.5, 3.35865, 1.77600, 0.195119),
-    (0.0, 3.25754, 1.56552, 0.175139),
-    (0.5, 3.37516, 1.42434, 0.153899),
-    (1.0, 3.73123, 1.32279, 0.130827),
-    (1.5, 4.37971, 1.24520, 0.107357),
-    (2.0, 5.41156, 1.18602, 0.085346),
-    (2.5, 6.96095, 1.13969, 0.066090),
-    (3.0, 9.22265, 1.10381, 0.050121),
-    (3.5, 12.47550, 1.07640, 0.037394),
-    (4.0, 17.11685, 1.05578, 0.027547),
-])
+CHAIN = np.array(
+    [
+        (-4.0, 16.79463, 13.50942, 0.586850),
+        (-3.5, 12.21746, 9.38241, 0.491580),
+        (-3.0, 9.02313, 6.57797, 0.408557),
+        (-2.5, 6.81408, 4.69309, 0.339875),
+        (-2.0, 5.31008, 3.44319, 0.286069),
+        (-1.5, 4.31502, 2.62788, 0.246065),
+        (-1.0, 3.69413, 2.10582, 0.217162),
+        (-0.5, 3.35865, 1.77600, 0.195119),
+        (0.0, 3.25754, 1.56552, 0.175139),
+        (0.5, 3.37516, 1.42434, 0.153899),
+        (1.0, 3.73123, 1.32279, 0.130827),
+        (1.5, 4.37971, 1.24520, 0.107357),
+        (2.0, 5.41156, 1.18602, 0.085346),
+        (2.5, 6.96095, 1.13969, 0.066090),
+        (3.0, 9.22265, 1.10381, 0.050121),
+        (3.5, 12.47550, 1.07640, 0.037394),
+        (4.0, 17.11685, 1.05578, 0.027547),
+    ]
+)
 
 
 @lru_cache(maxsize=4096)
@@ -451,24 +566,38 @@ def chain_sums(gamma):
     """
     K = max(8, int(70 / (math.pi * gamma)))
     panels, (t, weight) = max(10, int(K * math.pi * gamma / 14)), _gauss(12)
-    t, weight = ((np.arange(panels)[:, None] + t) / panels).ravel(), np.tile(weight / panels, panels)
+    t, weight = (
+        ((np.arange(panels)[:, None] + t) / panels).ravel(),
+        np.tile(weight / panels, panels),
+    )
     i, d = np.arange(1, K + 1)[:, None], np.arange(K)[:, None]
     one = (1 - 1j * math.pi * gamma * t) ** -i
     s, slope = (one @ weight).real, -(one @ (weight * t)).imag
-    even, odd = np.zeros((K, K)), np.zeros((K, K))  # E s(x_i) s(x_{i+d}) and E s'(x_i) s'(x_{i+d}), i >= 1
+    even, odd = (
+        np.zeros((K, K)),
+        np.zeros((K, K)),
+    )  # E s(x_i) s(x_{i+d}) and E s'(x_i) s'(x_{i+d}), i >= 1
     for ta, wa in zip(t, weight, strict=True):
         near = (1 - 1j * math.pi * gamma * t) ** -d
         plus, minus = ((1 - 1j * math.pi * gamma * (ta + sign * t)) ** -i for sign in (1, -1))
         for total, scale, sign in ((even, wa * weight, 1), (odd, wa * ta * weight * t, -1)):
-            total += ((minus * scale) @ near.conj().T).real / 2 + sign * ((plus * scale) @ near.T).real / 2
+            total += ((minus * scale) @ near.conj().T).real / 2 + sign * (
+                (plus * scale) @ near.T
+            ).real / 2
     P, Q = _two_sided(even, s, 1.0), _two_sided(odd, slope, -1.0)
     index = np.arange(2 * K + 1)
     apart = np.concatenate([[1.0], s, np.zeros(K)])[abs(index[:, None] - index)]
     far = (1 - 1j * math.pi * gamma) ** -np.arange(1, K)
     tail = (1 + 2 * np.sum(far.real * s[: K - 1])) / ((math.pi * gamma) ** 2 * (K + 0.5))
     floor = 3 * gamma * np.sum(P * Q)
-    return tuple(float(v) for v in (gamma * (np.sum(P * apart) + tail) + 2 * floor,
-                                    3 * gamma * (np.sum(Q * apart) + tail) + 2 * floor, floor))  # fmt: skip
+    return tuple(
+        float(v)
+        for v in (
+            gamma * (np.sum(P * apart) + tail) + 2 * floor,
+            3 * gamma * (np.sum(Q * apart) + tail) + 2 * floor,
+            floor,
+        )
+    )
 
 
 def _two_sided(same, single, sign):
@@ -504,18 +633,34 @@ def grid_sums(n, m, tied, jitter):
     square = (r * D) ** 2 + (1 - r**2 + twice * (double - r**2)) / (2 * m)
     sums = np.sum(square[inner]), np.sum((r * D)[inner] ** 4)
     if tied and jitter:
-        pairs = 2 * np.maximum(n - 1 - i, 0) + np.maximum(np.minimum(i - 1, 2 * n - 1 - i), 0)  # with |i-j|, i+j = lag
+        pairs = 2 * np.maximum(n - 1 - i, 0) + np.maximum(
+            np.minimum(i - 1, 2 * n - 1 - i), 0
+        )  # with |i-j|, i+j = lag
         pairs[0] = n - 1
-        a, b = np.arange(m, n, m)[:, None], i[inner]  # where a is a multiple of m, P_|a-b| and P_{a+b} are correlated
+        a, b = (
+            np.arange(m, n, m)[:, None],
+            i[inner],
+        )  # where a is a multiple of m, P_|a-b| and P_{a+b} are correlated
         rr = r[abs(a - b)] * r[a + b]
         both = 2 * np.sum(rr * D[abs(a - b)] * D[a + b] + twice[a] * (double[a] - rr) / m)
         return *sums, np.sum((1 + double * twice)[inner]), np.sum(pairs * square) + both
     kept, i = r[inner] ** 2, i[inner]
-    met = np.bincount(np.minimum(i % (2 * m), -i % (2 * m)), kept, m + 1)  # i and j meet where i = ±j modulo 2m
+    met = np.bincount(
+        np.minimum(i % (2 * m), -i % (2 * m)), kept, m + 1
+    )  # i and j meet where i = ±j modulo 2m
     e = i % m
-    c, sign, share = np.minimum(e, m - e), np.where(2 * e > m, -1, 1) * (1 - 2 * (i // m % 2)), np.full(m // 2 + 1, 0.5)
-    share[[m // 2, 0]] = (m % 2) / 2, 1  # cos(2w i) = sign cos(2w c), whose square has this mean over the grid
-    h, k = (np.bincount(c, sign * v, m // 2 + 1) for v in (double[inner], kept))  # 2 Σ E cos², 2 Σ (E cos)², less c = 0
+    c, sign, share = (
+        np.minimum(e, m - e),
+        np.where(2 * e > m, -1, 1) * (1 - 2 * (i // m % 2)),
+        np.full(m // 2 + 1, 0.5),
+    )
+    share[[m // 2, 0]] = (
+        (m % 2) / 2,
+        1,
+    )  # cos(2w i) = sign cos(2w c), whose square has this mean over the grid
+    h, k = (
+        np.bincount(c, sign * v, m // 2 + 1) for v in (double[inner], kept)
+    )  # 2 Σ E cos², 2 Σ (E cos)², less c = 0
     h[0], k[0] = h[0] + n - 1, k[0] + kept.sum()
     power = 4 * met[0] ** 2 + np.sum(met[1:m] ** 2) + share @ (h**2 - k**2) / m
     return *sums, np.sum(kept * (1 + twice[inner])), power
@@ -529,13 +674,19 @@ def _sites(g, tied, jitter):
     Σ_l e^{iπgl(t - t')} joins t to t + 2q/g alone: the panels of nodes are such that these shifts keep them.
     """
     whole, part, (x, weight) = int(g), g % 1, _gauss(6)
-    panels = [(low + q, size, kind) for low, size, count, kind in ((0, part, whole + 1, 0), (part, 1 - part, whole, 6))
-              for q in range(count if size > 1e-9 else 0)]  # fmt: skip
+    panels = [
+        (low + q, size, kind)
+        for low, size, count, kind in ((0, part, whole + 1, 0), (part, 1 - part, whole, 6))
+        for q in range(count if size > 1e-9 else 0)
+    ]
     t = np.concatenate([2 / g * (low + size * x) - 1 for low, size, _ in panels])
     w = np.concatenate([size / g * weight for _, size, _ in panels])
     coset = np.concatenate([kind + np.arange(6) for *_, kind in panels])
     u, p = _gauss(5 + int(g / 3) if jitter else 1)
-    u, root = (2 * u - 1) * jitter, np.sqrt(w)  # kernels carry the roots of both weights: they compose as matrices
+    u, root = (
+        (2 * u - 1) * jitter,
+        np.sqrt(w),
+    )  # kernels carry the roots of both weights: they compose as matrices
     unit, link = np.outer(root, root), coset[:, None] == coset
     e, r = root * np.exp(1j * math.pi * g * np.outer(u, t)), root * np.sinc(jitter * g * t)
     same = unit * np.sinc(jitter * g * (t[:, None] - t))  # E e e*
@@ -554,20 +705,31 @@ def _sites(g, tied, jitter):
     def trace(a, b):
         return k.p @ np.einsum("kij,kji->k", a, b).real / g
 
-    twice = np.sum((abs(k.right) ** 2 + abs(np.tensordot(k.p, dh, 1)) ** 2) * k.others) / g + g**3 * k.cross
+    twice = (
+        np.sum((abs(k.right) ** 2 + abs(np.tensordot(k.p, dh, 1)) ** 2) * k.others) / g
+        + g**3 * k.cross
+    )
     k.m2 = w @ np.diag(B2) + (trace(h, d) + trace(d, d)) / 2
-    k.m3 = w @ np.diag(B2 @ B) + trace(k.left, h) + trace(h @ B, d) + trace(k.left, d) + trace(hd, d)
+    k.m3 = (
+        w @ np.diag(B2 @ B) + trace(k.left, h) + trace(h @ B, d) + trace(k.left, d) + trace(hd, d)
+    )
     k.m4 = w @ np.diag(B2 @ B2) + 2 * trace(B2 @ d, h) + 2 * trace(B2 @ h, d) + trace(B @ h, B @ h)
-    k.m4 += trace(k.left, k.left) + 2 * trace(B @ dh, d) + 2 * trace(B @ hd, h) + trace(hd, hd) + twice
+    k.m4 += (
+        trace(k.left, k.left) + 2 * trace(B @ dh, d) + 2 * trace(B @ hd, h) + trace(hd, hd) + twice
+    )
     return k
 
 
 def _lattice(g, tied, u, p):
     """Σ_{l≠0} of means of products of s = e_l·e_0 and s' = its slope, site l against site 0; they fall off as l⁻³."""
     lag = np.arange(1, int(min(30 / g + 30, 400)))
-    x = math.pi * g * (np.concatenate([-lag, lag])[:, None, None] + u[:, None] - u)  # l, jitter of l, jitter of 0
+    x = (
+        math.pi * g * (np.concatenate([-lag, lag])[:, None, None] + u[:, None] - u)
+    )  # l, jitter of l, jitter of 0
     s, slope = np.sinc(x / np.pi), (np.cos(x) - np.sinc(x / np.pi)) / x
-    swap = (s - (s @ p)[:, :, None]) * (s - (p @ s)[:, None, :])  # e_l·(e_0 - E e_0) e_0·(e_l - E e_l)
+    swap = (s - (s @ p)[:, :, None]) * (
+        s - (p @ s)[:, None, :]
+    )  # e_l·(e_0 - E e_0) e_0·(e_l - E e_l)
     if not tied:
         s2, one, mean = p @ s**2 @ p, (p @ s) ** 2 @ p, p @ s @ p
         two = np.sum(s2**2 - 2 * one**2 + mean**4)
@@ -576,7 +738,9 @@ def _lattice(g, tied, u, p):
     meet = np.sum(p @ (s * slope) ** 2 @ p - (p @ (s * slope)) ** 2 @ p)
     joint = np.sum(p @ (s * slope) ** 2 @ p - ((p @ s**2) * (p @ slope**2)) @ p)
     one, other, half = (p @ s**2)[:, None, :], (s**2 @ p)[:, :, None], s * np.sqrt(np.outer(p, p))
-    cross = np.sum(p @ (s**4 - one**2 - other**2) @ p) + np.sum((half @ half.transpose(0, 2, 1)) ** 2)
+    cross = np.sum(p @ (s**4 - one**2 - other**2) @ p) + np.sum(
+        (half @ half.transpose(0, 2, 1)) ** 2
+    )
     two = np.sum(p @ (s**2 - one - other + (one @ p)[:, :, None]) ** 2 @ p)
     return dict(meet=meet, joint=joint, swap=np.sum(p @ (swap * s) @ p), cross=cross, two=two)
 
@@ -601,21 +765,37 @@ def grid_local(g, alpha, corner, tied, jitter):
 
     ag2, tau, C = (alpha * g) ** 2, 1j * k.t, k.same - np.outer(k.r, k.r)
     q, turned = act(k.z), act(tau * k.z)
-    first, second = k.p @ dot(q, q) + pairs(k.same), k.p @ dot(turned, turned) + pairs(k.same * np.outer(k.t, k.t))
+    first, second = (
+        k.p @ dot(q, q) + pairs(k.same),
+        k.p @ dot(turned, turned) + pairs(k.same * np.outer(k.t, k.t)),
+    )
     meet = k.p @ dot(tau * k.e, q) ** 2 + ag2 * k.meet
     joint = k.p @ (dot(k.z, q) * dot(tau * k.e, turned)) + ag2 * k.joint
-    laws = (first / 3 + second + 2 * joint + 6 * meet, 0.0, 4 * meet) if tied else (
-        first / 3 + 2 * meet, second + 2 * meet, meet)  # fmt: skip
-    folds = np.arange(1, math.ceil(g / 2))  # rows n = 2mq, to which every frequency contributes with one sign
+    laws = (
+        (first / 3 + second + 2 * joint + 6 * meet, 0.0, 4 * meet)
+        if tied
+        else (first / 3 + 2 * meet, second + 2 * meet, meet)
+    )
+    folds = np.arange(
+        1, math.ceil(g / 2)
+    )  # rows n = 2mq, to which every frequency contributes with one sign
     comb = np.sinc(2 * jitter * folds)
     kappa = 2 / g * (np.cos(2 * np.pi * np.outer(k.u, folds)) @ comb + corner)
     y, U = dot(k.z, k.z - k.r) + kappa, act(k.z - k.r) + alpha * g * k.e * kappa[:, None]
     U = U - k.p @ U
-    diagonal = alpha**2 * (np.diag(k.B @ k.B) + np.diag(k.right).real / (k.w * g)) - alpha * np.diag(k.B)
+    diagonal = alpha**2 * (
+        np.diag(k.B @ k.B) + np.diag(k.right).real / (k.w * g)
+    ) - alpha * np.diag(k.B)
     phi = np.trace(alpha**2 * (2 * k.left + k.square) - alpha * k.d, axis1=1, axis2=2).real
     return SimpleNamespace(
-        laws=laws, second=second, pull=k.p @ dot(tau * k.e, turned),
-        U=k.p @ dot(U, U) + pairs(C) + ag2 * k.swap, comb=comb @ comb,
-        y=k.p @ y, y2=k.p @ y**2 + np.sum(k.same * C * k.others), diagonal=k.w @ diagonal**2,
+        laws=laws,
+        second=second,
+        pull=k.p @ dot(tau * k.e, turned),
+        U=k.p @ dot(U, U) + pairs(C) + ag2 * k.swap,
+        comb=comb @ comb,
+        y=k.p @ y,
+        y2=k.p @ y**2 + np.sum(k.same * C * k.others),
+        diagonal=k.w @ diagonal**2,
         wobble=alpha**4 * k.m4 - 2 * alpha**3 * k.m3 + alpha**2 * k.m2,
-        drift=(k.p @ (phi - k.p @ phi) ** 2 + 2 * alpha**4 * g**4 * k.two) / g)  # fmt: skip
+        drift=(k.p @ (phi - k.p @ phi) ** 2 + 2 * alpha**4 * g**4 * k.two) / g,
+    )

@@ -41,10 +41,14 @@ class _TiedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, n, scale, *parameters):
         *a, w = parameters
-        with np.errstate(over="ignore", invalid="ignore"):  # `fit` sees what is not finite, and says so
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # `fit` sees what is not finite, and says so
             value, gradients = _tied(n, scale, *(v.double().numpy() for v in a), w.double().numpy())
-        ctx.gradients = [torch.as_tensor(g, dtype=w.dtype).reshape(v.shape)
-                         for g, v in zip(gradients, parameters, strict=True)]  # fmt: skip
+        ctx.gradients = [
+            torch.as_tensor(g, dtype=w.dtype).reshape(v.shape)
+            for g, v in zip(gradients, parameters, strict=True)
+        ]
         return torch.tensor(value, dtype=w.dtype)
 
     @staticmethod
@@ -65,16 +69,20 @@ def _tied(n, scale, a1, a2, a3, a4, w):
     down = np.arange(n - 1)
     by_inner[down] += np.where(down == 0, 2, 4) * (sums[2 * n - 2 - down] - sums[down])
     edge, even = P[1:n] @ P[1:n], (n - 1) * m + P[2::2].sum()
-    square = (a1 * a3 * m) ** 2 + ((a2 * a3) ** 2 + (a1 * a4) ** 2) * edge + (a2 * a4) ** 2 / 4 * inner
+    square = (
+        (a1 * a3 * m) ** 2 + ((a2 * a3) ** 2 + (a1 * a4) ** 2) * edge + (a2 * a4) ** 2 / 4 * inner
+    )
     trace = a1 * a3 * m + a2 * a4 / 2 * even
     G = scale**2 * (a2 * a4) ** 2 / 4 * by_inner
     G[1:n] += 2 * scale**2 * ((a2 * a3) ** 2 + (a1 * a4) ** 2) * P[1:n]
     G[2::2] -= scale * a2 * a4
     s, t = 2 * scale**2, 2 * scale
-    by_a = (s * (a1 * (a3 * m) ** 2 + a1 * a4**2 * edge) - t * a3 * m,
-            s * (a2 * a3**2 * edge + a2 * a4**2 / 4 * inner) - t * a4 / 2 * even,
-            s * (a3 * (a1 * m) ** 2 + a3 * a2**2 * edge) - t * a1 * m,
-            s * (a4 * a1**2 * edge + a4 * a2**2 / 4 * inner) - t * a2 / 2 * even)  # fmt: skip
+    by_a = (
+        s * (a1 * (a3 * m) ** 2 + a1 * a4**2 * edge) - t * a3 * m,
+        s * (a2 * a3**2 * edge + a2 * a4**2 / 4 * inner) - t * a4 / 2 * even,
+        s * (a3 * (a1 * m) ** 2 + a3 * a2**2 * edge) - t * a1 * m,
+        s * (a4 * a1**2 * edge + a4 * a2**2 / 4 * inner) - t * a2 / 2 * even,
+    )
     return (scale**2 * square - t * trace) / n + 1, (*(g / n for g in by_a), -moments(G) / n)
 
 
@@ -135,7 +143,11 @@ class CoarseToFine(NamedTuple):
 
     def size(self, step):
         part = min(1.0, step / max(1, self.share * self.steps))
-        return min(self.n, round(self.start * (self.n / self.start) ** part)) if self.n > self.start else self.n
+        return (
+            min(self.n, round(self.start * (self.n / self.start) ** part))
+            if self.n > self.start
+            else self.n
+        )
 
     def rate(self, step):
         return min(1.0, (self.steps - step) / max(1.0, (1 - self.share) * self.steps))
@@ -176,8 +188,24 @@ def filled_bins(w, n):
     return len(np.unique(np.minimum((folded * n / np.pi).astype(int), n - 1)))
 
 
-def fit(model, *, steps, lr, optimizer="adam", rule="curvature", pace=1.0, schedule=None, objective="expected",
-        batch=100, seed=0, every=50, target=0.0, checkpoint=None, paths=False, progress=False):  # fmt: skip
+def fit(
+    model,
+    *,
+    steps,
+    lr,
+    optimizer="adam",
+    rule="curvature",
+    pace=1.0,
+    schedule=None,
+    objective="expected",
+    batch=100,
+    seed=0,
+    every=50,
+    target=0.0,
+    checkpoint=None,
+    paths=False,
+    progress=False,
+):
     """Train `model` in place by SGD (momentum 0.9) or Adam (0.9, 0.99) on E L / Nσ² or on batches of signals.
 
     Parameters
@@ -197,16 +225,27 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", pace=1.0, sched
 
     if not isinstance(model, models.LCT):
         raise TypeError(f"model must be an LCT, got {type(model).__name__}")
-    steps, every, batch = require_size("steps", steps), require_size("every", every), require_size("batch", batch)
+    steps, every, batch = (
+        require_size("steps", steps),
+        require_size("every", every),
+        require_size("batch", batch),
+    )
     require_choice("optimizer", optimizer, ("sgd", "adam"))
-    schedule, generator = schedule or Constant(model.n), np.random.default_rng(require_size("seed", seed, 0))
+    schedule, generator = (
+        schedule or Constant(model.n),
+        np.random.default_rng(require_size("seed", seed, 0)),
+    )
     exact = isinstance(objective, str) and objective == "expected"
     objective = None if exact else signals.check(objective, model.n, batch)
     parameters, history, stopped = dict(model.named_parameters()), [], "all steps done"
     last, trace = None, []
     size = schedule.size(0)
     torch_optimizer = _optimizer(model, rule, lr, optimizer, size)
-    start = _load(checkpoint, model, torch_optimizer, generator, history, trace, schedule) if checkpoint else 0
+    start = (
+        _load(checkpoint, model, torch_optimizer, generator, history, trace, schedule)
+        if checkpoint
+        else 0
+    )
     scale = 1 / model.m  # frame-like at every size; amplitudes take up the rest at the end
     stretch = (model.n / model.m) ** 0.25
     if start == 0:
@@ -242,7 +281,16 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", pace=1.0, sched
             if paths:
                 trace.append(model.w1.detach().numpy().copy())
             if checkpoint:
-                _save(checkpoint, model, torch_optimizer, generator, history, trace, step + 1, schedule)
+                _save(
+                    checkpoint,
+                    model,
+                    torch_optimizer,
+                    generator,
+                    history,
+                    trace,
+                    step + 1,
+                    schedule,
+                )
     if _reached(target, history, model):
         stopped = f"reached {target} at step {history[-1]['step']}"
     _stretch(model, stretch)
@@ -254,8 +302,19 @@ def fit(model, *, steps, lr, optimizer="adam", rule="curvature", pace=1.0, sched
     return Result(model, pd.DataFrame(history), final, filled, stopped, np.array(trace))
 
 
-def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, pace=2.0, objective="expected", init="random",
-            **options):  # fmt: skip
+def recover(
+    n,
+    m=None,
+    *,
+    seed=0,
+    tied=True,
+    steps=None,
+    lr=0.02,
+    pace=2.0,
+    objective="expected",
+    init="random",
+    **options,
+):
     """Find the DCT from a random start: `fit` by Adam, coarse to fine, on an `LCT(n, m)` drawn from `seed`.
 
     steps : 2500 ∛(n/512) when None. m : n when None. pace : as in `fit`; frequencies have further to go than from a
@@ -265,10 +324,20 @@ def recover(n, m=None, *, seed=0, tied=True, steps=None, lr=0.02, pace=2.0, obje
     if unknown := set(options) - set(fit.__kwdefaults__):
         raise TypeError(f"recover() got an unexpected keyword argument {min(unknown)!r}")
     n = require_size("n", n)
-    model = models.LCT(n, n if m is None else m, init=init, tied=tied, seed=seed, dtype=torch.float64)
+    model = models.LCT(
+        n, n if m is None else m, init=init, tied=tied, seed=seed, dtype=torch.float64
+    )
     steps = round(2500 * (n / 512) ** (1 / 3)) if steps is None else require_size("steps", steps)
-    return fit(model, steps=steps, lr=lr, pace=pace, schedule=options.pop("schedule", CoarseToFine(n, steps)),
-               seed=seed, objective=objective, **options)  # fmt: skip
+    return fit(
+        model,
+        steps=steps,
+        lr=lr,
+        pace=pace,
+        schedule=options.pop("schedule", CoarseToFine(n, steps)),
+        seed=seed,
+        objective=objective,
+        **options,
+    )
 
 
 def _optimizer(model, rule, lr, name, size):
@@ -282,7 +351,9 @@ def _loss(model, objective, size, scale, generator, batch):
     w = (model.w1,) if model.tied else (model.w1, model.w2)
     if objective is None:
         return expected_loss(size, model.a1, model.a2, model.a3, model.a4, *w, scale=scale)
-    x = torch.as_tensor(signals.draw(objective, model.n, generator, batch=batch)[:, :size]).to(model.w1)
+    x = torch.as_tensor(signals.draw(objective, model.n, generator, batch=batch)[:, :size]).to(
+        model.w1
+    )
     X = transform.analyze(x, model.a1, model.a2, model.w1) * size**0.5
     y = transform.synthesize(X, size, model.a3, model.a4, w[-1]) * (scale * model.m**0.5)
     return (y - x).square().sum() / x.square().sum()
@@ -299,26 +370,45 @@ def _stretch(model, factor):
 
 
 def _row(step, size, loss, parameters, optimizer, model):
-    row = {"step": step, "size": size, "loss": loss.item(), "filled": filled_bins(model.w1.detach(), model.n)}
+    row = {
+        "step": step,
+        "size": size,
+        "loss": loss.item(),
+        "filled": filled_bins(model.w1.detach(), model.n),
+    }
     for group in optimizer.param_groups:
         name = group["name"]
         gradient = parameters[name].grad
         row[f"gradient_{name}"] = gradient.square().mean().sqrt().item()
-        moved = group["lr"] * (1 if isinstance(optimizer, torch.optim.Adam) else row[f"gradient_{name}"])
-        row[f"step_{name}"] = moved * (model.n / math.pi if name[0] == "w" else 1)  # of w in bin widths
+        moved = group["lr"] * (
+            1 if isinstance(optimizer, torch.optim.Adam) else row[f"gradient_{name}"]
+        )
+        row[f"step_{name}"] = moved * (
+            model.n / math.pi if name[0] == "w" else 1
+        )  # of w in bin widths
     return row
 
 
 def _blame(step, parameters, before):
-    sizes = {name: (p.grad.abs().max() / (1e-300 + old.abs().max())).nan_to_num(math.inf).item()
-             for (name, p), old in zip(parameters.items(), before, strict=True)}  # fmt: skip
+    sizes = {
+        name: (p.grad.abs().max() / (1e-300 + old.abs().max())).nan_to_num(math.inf).item()
+        for (name, p), old in zip(parameters.items(), before, strict=True)
+    }
     return f"stopped at step {step}: the loss is not finite, and {max(sizes, key=sizes.get)} has the largest gradient"
 
 
 def _save(path, model, optimizer, generator, history, trace, step, schedule):
-    state = {"version": VERSION, "shape": [model.n, model.m, model.tied], "model": model.state_dict(), "step": step,
-             "optimizer": optimizer.state_dict(), "generator": generator.bit_generator.state, "history": history,
-             "trace": trace, "schedule": list(schedule)}  # fmt: skip
+    state = {
+        "version": VERSION,
+        "shape": [model.n, model.m, model.tied],
+        "model": model.state_dict(),
+        "step": step,
+        "optimizer": optimizer.state_dict(),
+        "generator": generator.bit_generator.state,
+        "history": history,
+        "trace": trace,
+        "schedule": list(schedule),
+    }
     part = Path(f"{path}.part")
     torch.save(state, part)
     os.replace(part, path)
@@ -328,7 +418,11 @@ def _load(path, model, optimizer, generator, history, trace, schedule):
     if not Path(path).exists():
         return 0
     state = torch.load(path, weights_only=False)
-    expected = {"version": VERSION, "shape": [model.n, model.m, model.tied], "schedule": list(schedule)}
+    expected = {
+        "version": VERSION,
+        "shape": [model.n, model.m, model.tied],
+        "schedule": list(schedule),
+    }
     for key, value in expected.items():
         if state.get(key) != value:
             raise ValueError(f"checkpoint must be of {key} {value}, got {state.get(key)} in {path}")

@@ -56,7 +56,9 @@ def synthesize(X, n, a3, a4, w, *, engine="auto"):
     a3, a4 = _check("X", X, ("a3", a3), ("a4", a4), w, engine)
     m = w.shape[0]
     if X.shape[-1] != m:
-        raise ValueError(f"X must have one coefficient per frequency, {m} along its last axis, got {X.shape[-1]}")
+        raise ValueError(
+            f"X must have one coefficient per frequency, {m} along its last axis, got {X.shape[-1]}"
+        )
     if resolve_engine(engine, X, w, n) == "nufft":
         from lct_lab import nufft
 
@@ -89,9 +91,13 @@ class _Product(torch.autograd.Function):
         by_v = _Product.apply(g, inner, outer, ctx.sine) if needs[0] else None
         by_outer = by_inner = None
         if needs[1]:
-            by_outer = slope * (g * _Product.apply(v * inner, outer, inner, not ctx.sine)).sum_to_size(outer.shape)
+            by_outer = slope * (
+                g * _Product.apply(v * inner, outer, inner, not ctx.sine)
+            ).sum_to_size(outer.shape)
         if needs[2]:
-            by_inner = slope * (v * _Product.apply(g * outer, inner, outer, not ctx.sine)).sum_to_size(inner.shape)
+            by_inner = slope * (
+                v * _Product.apply(g * outer, inner, outer, not ctx.sine)
+            ).sum_to_size(inner.shape)
         return by_v, by_outer, by_inner, None
 
 
@@ -110,9 +116,17 @@ def costs(n, m, batch, dtype, graph=False):
     """Nanoseconds of the loss and its gradients by each engine, one thread; with `graph`, by torch's backward pass."""
     double = dtype == torch.float64
     if graph:
-        (start, p, q), fixed, r = (630_000, 21, 0.3) if double else (660_000, 8.5, 0.16), 1_140_000, 125
+        (start, p, q), fixed, r = (
+            (630_000, 21, 0.3) if double else (660_000, 8.5, 0.16),
+            1_140_000,
+            125,
+        )
     else:
-        (start, p, q), fixed, r = (445_000, 21, 0.34) if double else (480_000, 8.5, 0.17), 270_000, 100
+        (start, p, q), fixed, r = (
+            (445_000, 21, 0.34) if double else (480_000, 8.5, 0.17),
+            270_000,
+            100,
+        )
     return {"dense": start + n * m * (p + q * batch), "nufft": fixed + batch * (4000 + r * (n + m))}
 
 
@@ -138,11 +152,15 @@ def resolve_engine(engine, values, w, n=None, graph=True):
     if engine != "auto":
         return engine
     n = values.shape[-1] if n is None else n
-    return choose_engine(n, len(w), values.numel() // values.shape[-1], values.dtype, values.device, graph)
+    return choose_engine(
+        n, len(w), values.numel() // values.shape[-1], values.dtype, values.device, graph
+    )
 
 
 def _check(name, values, first, later, w, engine):
     require_choice("engine", engine, ENGINES)
     require_real_tensor(name, values)
     require_real_tensor("w", w, like=(name, values), dims=1)
-    return [require_scalar(amplitude, value, like=(name, values)) for amplitude, value in (first, later)]
+    return [
+        require_scalar(amplitude, value, like=(name, values)) for amplitude, value in (first, later)
+    ]

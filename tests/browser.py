@@ -7,13 +7,24 @@ from pathlib import Path
 import pytest
 
 SHOTS = Path(__file__).resolve().parent.parent / "build" / "screenshots"
-QUIET = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking",
-         "--disable-sync", "--disable-component-update", "--no-first-run"]  # fmt: skip
+QUIET = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+    "--no-first-run",
+]
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if not path:
         if os.environ.get("LCT_LAB_BROWSER") == "required":
             pytest.fail("LCT_LAB_BROWSER=required, and there is no chromium")

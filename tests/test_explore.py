@@ -39,34 +39,49 @@ def test_loss_along_a_frequency_is_the_models(n, m, tied):
 
 def test_scales_are_probes():
     found = explore.measure(Settings(200, 100, inits=5, seed=2, batch=2, signal="normal"))["scales"]
-    squares = probe(200, 100, inits=5, seed=2, batch=2, signal="normal").assign(square=lambda t: t["rms"] ** 2)
+    squares = probe(200, 100, inits=5, seed=2, batch=2, signal="normal").assign(
+        square=lambda t: t["rms"] ** 2
+    )
     expected = squares.groupby("group")["square"].mean() ** 0.5
     assert found.set_index("group")["measured"].to_dict() == pytest.approx(expected.to_dict())
-    assert set(found["verdict"]) <= {"within", "outside", "undecided"} and (found["predicted"] > 0).all()
+    assert (
+        set(found["verdict"]) <= {"within", "outside", "undecided"}
+        and (found["predicted"] > 0).all()
+    )
 
 
 def test_a_wrong_law_is_outside(monkeypatch):
     right = explore.theory.predict
     monkeypatch.setattr(explore.theory, "predict", lambda *a, **k: right(*a, **k)[["rms"]] * 1.5)
-    found = explore.measure(Settings(300, 300, "shuffled", inits=150, amplitudes="1,1,1,1"))["scales"]
+    found = explore.measure(Settings(300, 300, "shuffled", inits=150, amplitudes="1,1,1,1"))[
+        "scales"
+    ]
     assert (found.set_index("group").loc[["a2", "a4", "w1", "w2"], "verdict"] == "outside").all()
 
 
 def test_without_a_law_the_measurement_stays():
     found = explore.measure(Settings(320, 32, "orthogonal", inits=2))
     assert "no law here: n must be at most 8 m" in found["sentence"]
-    assert (found["scales"]["verdict"] == "no law").all() and (found["scales"]["measured"] > 0).all()
+    assert (found["scales"]["verdict"] == "no law").all() and (
+        found["scales"]["measured"] > 0
+    ).all()
     assert explore.draw(Settings(320, 32, "orthogonal", inits=2)).axes
 
 
-@pytest.mark.parametrize("settings, words", [
-    (Settings(900, 64, signal="eeg"), "n must be between 2 and 800"),
-    (Settings(amplitudes="1,2"), "amplitudes must be four finite numbers"),
-    (Settings(amplitudes="one"), "amplitudes must be four numbers with commas between them, got 'one'"),
-    (Settings(start="sorted"), "init must be one of random"),
-    (Settings(seed=-1), "seed must be at least 0"),
-    (Settings(inits=0), "inits must be at least 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (Settings(900, 64, signal="eeg"), "n must be between 2 and 800"),
+        (Settings(amplitudes="1,2"), "amplitudes must be four finite numbers"),
+        (
+            Settings(amplitudes="one"),
+            "amplitudes must be four numbers with commas between them, got 'one'",
+        ),
+        (Settings(start="sorted"), "init must be one of random"),
+        (Settings(seed=-1), "seed must be at least 0"),
+        (Settings(inits=0), "inits must be at least 1"),
+    ],
+)
 def test_bad_settings_are_one_sentence(settings, words):
     with pytest.raises(ValueError, match=words):
         explore.measure(settings)
@@ -74,13 +89,26 @@ def test_bad_settings_are_one_sentence(settings, words):
 
 def test_a_control_changes_the_picture_and_keeps_the_artists(shown):
     before, artists = shown.picture.value, [id(a) for a in shown.panels.figure.findobj()]
-    for name, value in (("n", 300), ("m", 300), ("tied", True), ("signal", "ecg"), ("start", "jittered"), ("batch", 3)):
+    for name, value in (
+        ("n", 300),
+        ("m", 300),
+        ("tied", True),
+        ("signal", "ecg"),
+        ("start", "jittered"),
+        ("batch", 3),
+    ):
         shown.controls[name].value = value
         wait(shown)
         assert shown.picture.value != before and shown.says.value == ""
         before = shown.picture.value
     kept = {id(a) for a in shown.panels.figure.findobj()}
-    drawn = [shown.panels.curve, shown.panels.lines, shown.panels.image, *shown.panels.bars, *shown.panels.words]
+    drawn = [
+        shown.panels.curve,
+        shown.panels.lines,
+        shown.panels.image,
+        *shown.panels.bars,
+        *shown.panels.words,
+    ]
     assert {id(a) for a in drawn} <= kept & set(artists)
 
 

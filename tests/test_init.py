@@ -23,12 +23,22 @@ def test_shuffled_starts_are_independent_of_their_order():
 
 def test_amplitudes_and_the_grid():
     drawn = np.array([init.draw(4, 4, seed=1, index=i)[0] for i in range(2000)])
-    assert drawn.min() > 0.5 and drawn.max() < 1.5 and stats.kstest(drawn.ravel() - 0.5, "uniform").pvalue > 1e-3
+    assert (
+        drawn.min() > 0.5
+        and drawn.max() < 1.5
+        and stats.kstest(drawn.ravel() - 0.5, "uniform").pvalue > 1e-3
+    )
     a, w1, w2 = init.draw(8, 8, init="orthogonal")
-    assert a == (1, 2**0.5, 1, 2**0.5) and np.allclose(w1, (2 * np.arange(8) + 1) * np.pi / 16) and (w1 == w2).all()
+    assert (
+        a == (1, 2**0.5, 1, 2**0.5)
+        and np.allclose(w1, (2 * np.arange(8) + 1) * np.pi / 16)
+        and (w1 == w2).all()
+    )
     _, moved, other = init.draw(8, 8, init="jittered", jitter=0.1)
     assert (abs(moved - w1) < 0.1 * np.pi / 8).all() and not (moved == other).any()
-    assert init.draw(8, 8, tied=True)[2] is None and init.draw(8, 8, amplitudes=(1, 2, 3, 4))[0] == (1, 2, 3, 4)
+    assert init.draw(8, 8, tied=True)[2] is None and init.draw(8, 8, amplitudes=(1, 2, 3, 4))[
+        0
+    ] == (1, 2, 3, 4)
 
 
 def test_a_start_depends_on_its_key_alone():
@@ -36,20 +46,25 @@ def test_a_start_depends_on_its_key_alone():
     init.draw(5, 6, seed=1, index=2)
     assert (init.draw(5, 6, seed=1, index=3)[1] == first[1]).all()
     for change in ({"seed": 2}, {"index": 4}, {"init": "shuffled"}):
-        assert not (np.sort(init.draw(5, 6, **{"seed": 1, "index": 3, **change})[1]) == first[1]).any()
+        assert not (
+            np.sort(init.draw(5, 6, **{"seed": 1, "index": 3, **change})[1]) == first[1]
+        ).any()
     assert not (init.draw(7, 6, seed=1, index=3)[1] == first[1]).any()
 
 
-@pytest.mark.parametrize("change, error, words", [
-    ({"jitter": 0.1}, ValueError, "jitter is for init='jittered' alone"),
-    ({"init": "jittered", "jitter": -1}, ValueError, "jitter must be at least 0, got -1"),
-    ({"init": "jittered", "jitter": float("nan")}, ValueError, "jitter must be finite"),
-    ({"init": "jittered", "jitter": "a"}, TypeError, "jitter must be a real number, got 'a'"),
-    ({"index": -1}, ValueError, "index must be at least 0, got -1"),
-    ({"seed": 1.5}, TypeError, "seed must be an integer of at least 0, got 1.5"),
-    ({"tied": 1}, TypeError, "tied must be True or False, got 1"),
-    ({"m": 2**50}, ValueError, "m must be at most 1099511627776"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"jitter": 0.1}, ValueError, "jitter is for init='jittered' alone"),
+        ({"init": "jittered", "jitter": -1}, ValueError, "jitter must be at least 0, got -1"),
+        ({"init": "jittered", "jitter": float("nan")}, ValueError, "jitter must be finite"),
+        ({"init": "jittered", "jitter": "a"}, TypeError, "jitter must be a real number, got 'a'"),
+        ({"index": -1}, ValueError, "index must be at least 0, got -1"),
+        ({"seed": 1.5}, TypeError, "seed must be an integer of at least 0, got 1.5"),
+        ({"tied": 1}, TypeError, "tied must be True or False, got 1"),
+        ({"m": 2**50}, ValueError, "m must be at most 1099511627776"),
+    ],
+)
 def test_bad_input(change, error, words):
     with pytest.raises(error, match=words):
         init.draw(**{"n": 4, "m": 4, **change})

@@ -10,14 +10,23 @@ MODULES = {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py
 
 # What each module may import of lct_lab; checks, the sentences for bad input, is a leaf that anyone may.
 ALLOWED = {
-    "checks": set(), "signals": set(), "init": set(), "theory": set(), "nufft": set(), "tables": set(),
-    "plots": {"tables"}, "balance": {"theory"}, "transform": {"nufft"}, "models": {"init", "transform"},
+    "checks": set(),
+    "signals": set(),
+    "init": set(),
+    "theory": set(),
+    "nufft": set(),
+    "tables": set(),
+    "plots": {"tables"},
+    "balance": {"theory"},
+    "transform": {"nufft"},
+    "models": {"init", "transform"},
     "probes": {"models", "init", "signals", "transform", "nufft"},
     "training": {"models", "init", "signals", "transform", "nufft", "balance", "probes", "theory"},
-    "sweeps": {"probes", "signals", "tables"}, "__init__": set(),
+    "sweeps": {"probes", "signals", "tables"},
+    "__init__": set(),
     "explore": {"probes", "tables", "plots", "theory", "init", "signals", "transform", "models"},
     "__main__": {"sweeps", "tables", "init", "signals", "probes"},
-}  # fmt: skip
+}
 OUTSIDE = {"theory": {"torch"}, "plots": {"torch"}, "signals": {"torch"}, "tables": {"torch"}}
 
 

@@ -11,7 +11,9 @@ import lct_lab
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("engine", ["dense", "nufft"])
-@given(n=st.integers(1, 20), m=st.integers(1, 20), batch=st.integers(1, 3), seed=st.integers(0, 2**32))
+@given(
+    n=st.integers(1, 20), m=st.integers(1, 20), batch=st.integers(1, 3), seed=st.integers(0, 2**32)
+)
 def test_hand_gradients_and_homogeneity(tied, engine, n, m, batch, seed):
     model = lct_lab.LCT(n, m, tied=tied, seed=seed, dtype=torch.float64, engine="dense")
     x = torch.randn(batch, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -24,14 +26,20 @@ def test_hand_gradients_and_homogeneity(tied, engine, n, m, batch, seed):
     assert (found.w2 is None) == tied
     with torch.no_grad():
         y = model(x)
-        sides = (model.a1 * found.a1 + model.a2 * found.a2, model.a3 * found.a3 + model.a4 * found.a4,
-                 2 * (y * (y - x)).sum(-1).mean())  # fmt: skip
+        sides = (
+            model.a1 * found.a1 + model.a2 * found.a2,
+            model.a3 * found.a3 + model.a4 * found.a4,
+            2 * (y * (y - x)).sum(-1).mean(),
+        )
     assert sides[0].item() == pytest.approx(sides[1].item(), abs=1e-8)
     assert sides[0].item() == pytest.approx(sides[2].item(), abs=1e-8)
 
 
 def test_the_orthogonal_start_is_stationary_and_reconstructs():
-    model, x = lct_lab.LCT(64, 64, init="orthogonal", dtype=torch.float64), torch.randn(3, 64, dtype=torch.float64)
+    model, x = (
+        lct_lab.LCT(64, 64, init="orthogonal", dtype=torch.float64),
+        torch.randn(3, 64, dtype=torch.float64),
+    )
     model.loss(x).backward()
     assert torch.allclose(model(x), x, atol=1e-9)
     assert all(p.grad.abs().max() < 1e-8 for p in model.parameters())
@@ -40,12 +48,21 @@ def test_the_orthogonal_start_is_stationary_and_reconstructs():
 def test_parameters_and_seeds():
     model = lct_lab.LCT(8, 5, seed=3)
     assert [name for name, _ in model.named_parameters()] == ["a1", "a2", "a3", "a4", "w1", "w2"]
-    assert [name for name, _ in lct_lab.LCT(8, 5, tied=True).named_parameters()] == ["a1", "a2", "a3", "a4", "w1"]
+    assert [name for name, _ in lct_lab.LCT(8, 5, tied=True).named_parameters()] == [
+        "a1",
+        "a2",
+        "a3",
+        "a4",
+        "w1",
+    ]
     assert (
-        model.w1.dtype == torch.get_default_dtype() and lct_lab.LCT(8, 5, dtype=torch.float64).a1.dtype == torch.float64
+        model.w1.dtype == torch.get_default_dtype()
+        and lct_lab.LCT(8, 5, dtype=torch.float64).a1.dtype == torch.float64
     )
     again = lct_lab.LCT(8, 5, seed=3)
-    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(p, q) for p, q in zip(model.parameters(), again.parameters(), strict=True)
+    )
     torch.manual_seed(0)
     first = lct_lab.LCT(8, 5)
     torch.manual_seed(0)
@@ -53,23 +70,38 @@ def test_parameters_and_seeds():
     assert model.loss(torch.ones(0, 8)).isnan() and model(torch.ones(0, 8)).shape == (0, 8)
     assert "n=8, m=5" in repr(model)
     numbers = lct_lab.LCT(np.int64(8), np.uint8(5), seed=np.int64(3), tied=np.bool_(False))
-    assert repr(numbers) == repr(model) and torch.equal(numbers.w2, model.w2) and type(numbers.n) is int
+    assert (
+        repr(numbers) == repr(model)
+        and torch.equal(numbers.w2, model.w2)
+        and type(numbers.n) is int
+    )
     assert "of an empty batch, nan" in lct_lab.LCT.loss.__doc__
 
 
-@pytest.mark.parametrize("change, error, words", [
-    ({"n": 0}, ValueError, "n must be at least 1, got 0"),
-    ({"m": 2.5}, TypeError, "m must be an integer"),
-    ({"init": "sorted"}, ValueError, "init must be one of random, shuffled, orthogonal, jittered, got 'sorted'"),
-    ({"engine": "fft"}, ValueError, "engine must be one of"),
-    ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
-    ({"dtype": torch.int64}, TypeError, "dtype must be torch.float32 or torch.float64"),
-    ({"device": "gpu"}, ValueError, "device must be cpu or one of the . CUDA devices here, got 'gpu'"),
-    ({"device": "cuda:99"}, ValueError, "device must be cpu or .* got 'cuda:99'"),
-    ({"device": "meta"}, ValueError, "device must be cpu or .* got 'meta'"),
-    ({"tied": "no"}, TypeError, "tied must be True or False, got 'no'"),
-    ({"tied": None}, TypeError, "tied must be True or False, got None"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"n": 0}, ValueError, "n must be at least 1, got 0"),
+        ({"m": 2.5}, TypeError, "m must be an integer"),
+        (
+            {"init": "sorted"},
+            ValueError,
+            "init must be one of random, shuffled, orthogonal, jittered, got 'sorted'",
+        ),
+        ({"engine": "fft"}, ValueError, "engine must be one of"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"dtype": torch.int64}, TypeError, "dtype must be torch.float32 or torch.float64"),
+        (
+            {"device": "gpu"},
+            ValueError,
+            "device must be cpu or one of the . CUDA devices here, got 'gpu'",
+        ),
+        ({"device": "cuda:99"}, ValueError, "device must be cpu or .* got 'cuda:99'"),
+        ({"device": "meta"}, ValueError, "device must be cpu or .* got 'meta'"),
+        ({"tied": "no"}, TypeError, "tied must be True or False, got 'no'"),
+        ({"tied": None}, TypeError, "tied must be True or False, got None"),
+    ],
+)
 def test_bad_input(change, error, words):
     with pytest.raises(error, match=words):
         lct_lab.LCT(**{"n": 8, "m": 5, **change})

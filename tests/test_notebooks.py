@@ -32,7 +32,11 @@ SMALL = {
 
 
 def code(path):
-    return ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    return [
+        "".join(cell["source"])
+        for cell in json.loads(path.read_text())["cells"]
+        if cell["cell_type"] == "code"
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -42,15 +46,23 @@ def test_house_rules(path):
     assert cells[0]["cell_type"] == "markdown" and first.startswith(f"# {path.name[:2]} · ")
     assert "**Question.**" in first
     sources = code(path)
-    assert all(not c.get("outputs") and c.get("execution_count") is None for c in cells if c["cell_type"] == "code")
+    assert all(
+        not c.get("outputs") and c.get("execution_count") is None
+        for c in cells
+        if c["cell_type"] == "code"
+    )
     tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
     assert len(tagged) == 1
     for line in "".join(tagged[0]["source"]).splitlines():
-        assert ":" in line.split("=")[0] and "#" in line, f"{line}: an annotated scalar with a comment"
+        assert ":" in line.split("=")[0] and "#" in line, (
+            f"{line}: an annotated scalar with a comment"
+        )
         ast.literal_eval(line.split("=", 1)[1].split("#")[0].strip())
     checks = ["".join(c["source"]) for c in cells if "check" in c["metadata"].get("tags", [])]
     assert checks and all("assert" in text for text in checks)
-    assert not any(isinstance(node, ast.FunctionDef) for text in sources for node in ast.walk(ast.parse(text)))
+    assert not any(
+        isinstance(node, ast.FunctionDef) for text in sources for node in ast.walk(ast.parse(text))
+    )
     assert sum(text.count("\n") + 1 for text in sources) <= 150
     assert "save_figure" in "".join(sources)
 
@@ -65,11 +77,20 @@ def test_the_readme_lists_every_notebook_and_its_links_resolve():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_executed_copy_is_of_this_source(path):
     made = json.loads((path.parent / "rendered" / path.name).read_text())["metadata"]["lct_lab"]
-    assert made["notebook"] == run_notebook.digest(path), f"make notebooks NB={path.name[:2]}, then commit what it made"
+    assert made["notebook"] == run_notebook.digest(path), (
+        f"make notebooks NB={path.name[:2]}, then commit what it made"
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_with_small_parameters(path):
-    command = [sys.executable, "tools/run_notebook.py", "--only", path.stem, "--parameters", SMALL[path.name[:2]]]
+    command = [
+        sys.executable,
+        "tools/run_notebook.py",
+        "--only",
+        path.stem,
+        "--parameters",
+        SMALL[path.name[:2]],
+    ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr

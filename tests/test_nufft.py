@@ -37,7 +37,9 @@ def assert_close(fast, dense, tolerance):
 
 
 @settings(max_examples=40, deadline=None)
-@given(n=st.integers(1, 40), m=st.integers(1, 40), batch=st.integers(0, 3), seed=st.integers(0, 2**32))
+@given(
+    n=st.integers(1, 40), m=st.integers(1, 40), batch=st.integers(0, 3), seed=st.integers(0, 2**32)
+)
 def test_forward_first_and_second_derivatives_are_the_dense_ones(n, m, batch, seed):
     results = {}
     for engine in ("dense", "nufft"):
@@ -45,7 +47,9 @@ def test_forward_first_and_second_derivatives_are_the_dense_ones(n, m, batch, se
         y = forward(*leaves, engine)
         first = torch.autograd.grad(y.square().sum(), leaves, create_graph=True)
         plain = torch.autograd.grad(forward(*leaves, engine).square().sum(), leaves)
-        second = torch.autograd.grad(sum((g * torch.arange(g.numel()).reshape(g.shape)).sum() for g in first), leaves)
+        second = torch.autograd.grad(
+            sum((g * torch.arange(g.numel()).reshape(g.shape)).sum() for g in first), leaves
+        )
         results[engine] = [y, *first, *plain, *second]
     assert_close(results["nufft"], results["dense"], 1e-9)
 
@@ -63,7 +67,9 @@ def test_both_derivatives_by_finite_differences(n, m):
 def test_differentiating_in_one_argument_alone():
     x, a, w1, w2 = problem(30, 20)
     for wanted in (x, w1, w2):
-        fast, dense = (torch.autograd.grad(forward(x, a, w1, w2, e).sum(), wanted) for e in ("nufft", "dense"))
+        fast, dense = (
+            torch.autograd.grad(forward(x, a, w1, w2, e).sum(), wanted) for e in ("nufft", "dense")
+        )
         assert_close(fast, dense, 1e-10)
 
 
@@ -73,15 +79,23 @@ def test_error_against_dense_double(n, m, dtype):
     draw = torch.Generator().manual_seed(1)
     x = torch.rand(1, n, generator=draw, dtype=dtype) * 2 - 1
     w1, w2 = (torch.rand(m, generator=draw, dtype=dtype) * torch.pi for _ in range(2))
-    exact = lct_lab.gradients(x.double(), 1.0, 0.8, 1.2, 0.9, w1.double(), w2.double(), engine="dense")
+    exact = lct_lab.gradients(
+        x.double(), 1.0, 0.8, 1.2, 0.9, w1.double(), w2.double(), engine="dense"
+    )
     fast = lct_lab.gradients(x, 1.0, 0.8, 1.2, 0.9, w1, w2, engine="nufft")
-    errors = [((f - e).abs().max() / e.abs().max()).item() for f, e in zip(fast, exact, strict=True)]
+    errors = [
+        ((f - e).abs().max() / e.abs().max()).item() for f, e in zip(fast, exact, strict=True)
+    ]
     if dtype == torch.float64:
         assert max(errors) <= TOLERANCE[dtype]
     else:
         own = lct_lab.gradients(x, 1.0, 0.8, 1.2, 0.9, w1, w2, engine="dense")
-        dense = [((f - e).abs().max() / e.abs().max()).item() for f, e in zip(own, exact, strict=True)]
-        assert all(error <= 3 * max(theirs, 1e-7) for error, theirs in zip(errors, dense, strict=True))
+        dense = [
+            ((f - e).abs().max() / e.abs().max()).item() for f, e in zip(own, exact, strict=True)
+        ]
+        assert all(
+            error <= 3 * max(theirs, 1e-7) for error, theirs in zip(errors, dense, strict=True)
+        )
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -121,7 +135,9 @@ def test_large_sizes_against_exact_sums():
 def test_a_shared_input_changes_no_bit():
     x = np.random.default_rng(0).random(300)
     shared = lct_lab.probe(300, 200, inits=5, signal=x, engine="nufft")
-    alone = lct_lab.probe(300, 200, inits=5, signal=np.tile(x, (2, 1)), engine="nufft")  # a table: nothing shared
+    alone = lct_lab.probe(
+        300, 200, inits=5, signal=np.tile(x, (2, 1)), engine="nufft"
+    )  # a table: nothing shared
     assert shared.equals(alone)
 
 
@@ -173,9 +189,15 @@ def test_the_cuda_calls_are_the_processors_sums(monkeypatch):
             function(*(a.numpy() if torch.is_tensor(a) else a for a in v), **options)
         )
 
-    stand_in = types.SimpleNamespace(nufft1d1=on_arrays(finufft.nufft1d1), nufft1d2=on_arrays(finufft.nufft1d2))
+    stand_in = types.SimpleNamespace(
+        nufft1d1=on_arrays(finufft.nufft1d1), nufft1d2=on_arrays(finufft.nufft1d2)
+    )
     monkeypatch.setitem(sys.modules, "cufinufft", stand_in)
     v, w = torch.randn(3, 50, dtype=torch.complex128), torch.rand(40, dtype=torch.float64) * 20 - 10
-    assert torch.allclose(nufft._on_gpu(v, w, torch.float64, None), nufft._transform(v, w, torch.float64))
+    assert torch.allclose(
+        nufft._on_gpu(v, w, torch.float64, None), nufft._transform(v, w, torch.float64)
+    )
     c = torch.randn(3, 40, dtype=torch.complex128)
-    assert torch.allclose(nufft._on_gpu(c, w, torch.float64, 50), nufft._transform(c, w, torch.float64, 50))
+    assert torch.allclose(
+        nufft._on_gpu(c, w, torch.float64, 50), nufft._transform(c, w, torch.float64, 50)
+    )

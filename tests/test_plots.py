@@ -28,7 +28,9 @@ def test_the_same_picture_is_the_same_bytes(tmp_path):
     draw("one")
     picture = draw("two")
     for suffix in ("svg", "png"):
-        one, two = ((tmp_path / "figures" / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
+        one, two = (
+            (tmp_path / "figures" / f"{name}.{suffix}").read_bytes() for name in ("one", "two")
+        )
         assert one == two and len(one) > 1000
     data, metadata = picture._repr_mimebundle_()
     assert metadata["image/png"]["alt"] == data["text/plain"] == "Six strips."
@@ -36,11 +38,16 @@ def test_the_same_picture_is_the_same_bytes(tmp_path):
 
 
 def test_every_picture_is_drawn_on_the_axes_given_or_its_own():
-    points = pd.DataFrame({"n": [1, 10] * 2, "group": ["a1"] * 2 + ["w1"] * 2, "rms": [1.0, 2.0, 3.0, 4.0]})
+    points = pd.DataFrame(
+        {"n": [1, 10] * 2, "group": ["a1"] * 2 + ["w1"] * 2, "rms": [1.0, 2.0, 3.0, 4.0]}
+    )
     points["law"] = points["rms"] * 1.1
     measured = probe(20, 15, inits=5)
-    for plot in (lambda ax: plots.matrix(np.eye(3), ax=ax), lambda ax: plots.strips(measured, ax=ax),
-                 lambda ax: plots.scales(points, x="n", measured="rms", predicted="law", ax=ax)):  # fmt: skip
+    for plot in (
+        lambda ax: plots.matrix(np.eye(3), ax=ax),
+        lambda ax: plots.strips(measured, ax=ax),
+        lambda ax: plots.scales(points, x="n", measured="rms", predicted="law", ax=ax),
+    ):
         ax = plots.figure()[1]
         assert plot(ax) is ax
         assert plot(None) is not ax

@@ -17,7 +17,9 @@ def test_a_row_is_what_it_says(engine):
     a, w1, w2 = init.draw(30, 20, seed=5, index=2)
     x = signals.draw("uniform", 30, init.generator(5, 30, 20, "random", 2, "signal"), batch=2)
     leaves = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (*a, w1, w2)]
-    y = lct_lab.synthesize(lct_lab.analyze(torch.tensor(x), *leaves[:2], leaves[4]), 30, *leaves[2:4], leaves[5])
+    y = lct_lab.synthesize(
+        lct_lab.analyze(torch.tensor(x), *leaves[:2], leaves[4]), 30, *leaves[2:4], leaves[5]
+    )
     loss = (y - torch.tensor(x)).square().sum(1).mean()
     for leaf, gradient in zip(probes.GROUPS, torch.autograd.grad(loss, leaves), strict=True):
         row = table[(table["init"] == 2) & (table["group"] == leaf)].iloc[0]
@@ -31,18 +33,33 @@ def test_a_row_is_what_it_says(engine):
             loss.item(),
         ]
         assert row[COLUMNS[2:]].to_numpy(float) == pytest.approx(expected, rel=1e-8)
-    assert table.attrs["n"] == 30 and table.attrs["seed"] == 5 and table.attrs["signal"] == "uniform"
+    assert (
+        table.attrs["n"] == 30 and table.attrs["seed"] == 5 and table.attrs["signal"] == "uniform"
+    )
 
 
 @pytest.mark.parametrize("engine", ["dense", "nufft"])
 def test_any_chunking_gives_the_same_bits(engine):
-    settings = dict(init="shuffled", tied=False, amplitudes=None, signal=np.linspace(-1, 1, 50), batch=1, seed=0,
-                    engine=engine, dtype=torch.float64, device="cpu")  # fmt: skip
+    settings = dict(
+        init="shuffled",
+        tied=False,
+        amplitudes=None,
+        signal=np.linspace(-1, 1, 50),
+        batch=1,
+        seed=0,
+        engine=engine,
+        dtype=torch.float64,
+        device="cpu",
+    )
     whole = probes.probe_rows(50, 40, 0, 7, **settings)
     parts = [
-        row for first in (5, 0, 2) for row in probes.probe_rows(50, 40, first, {5: 2, 0: 2, 2: 3}[first], **settings)
+        row
+        for first in (5, 0, 2)
+        for row in probes.probe_rows(50, 40, first, {5: 2, 0: 2, 2: 3}[first], **settings)
     ]
-    assert sorted(parts, key=lambda r: (r["init"], r["group"])) == sorted(whole, key=lambda r: (r["init"], r["group"]))
+    assert sorted(parts, key=lambda r: (r["init"], r["group"])) == sorted(
+        whole, key=lambda r: (r["init"], r["group"])
+    )
 
 
 def test_signals_of_every_kind():
@@ -70,36 +87,63 @@ def test_a_batch_averages_its_signals():
     )
 
 
-@pytest.mark.parametrize("change, error, words", [
-    ({"n": 0}, ValueError, "n must be at least 1"),
-    ({"inits": 0}, ValueError, "inits must be at least 1, got 0"),
-    ({"batch": 0}, ValueError, "batch must be at least 1, got 0"),
-    ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
-    ({"init": "zeros"}, ValueError, "init must be one of"),
-    ({"engine": "gpu"}, ValueError, "engine must be one of"),
-    ({"signal": "noise"}, ValueError, "signal must be an array or one of uniform, normal, eeg, ecg, sunspots"),
-    ({"signal": "sunspots", "n": 400}, ValueError, "n must be between 2 and 309, the length of the recording"),
-    ({"signal": [1.0, 2.0]}, ValueError, r"signal must have shape \(16,\) or \(windows, 16\), got \(2,\)"),
-    ({"signal": [float("nan")] * 16}, ValueError, "signal must be finite"),
-    ({"signal": {}}, TypeError, "signal must be a name or an array of real numbers, got dict"),
-    ({"batch": "2"}, TypeError, "batch must be an integer of at least 1, got '2'"),
-    ({"batch": None}, TypeError, "batch must be an integer of at least 1, got None"),
-    ({"tied": "no"}, TypeError, "tied must be True or False, got 'no'"),
-    ({"n": 10**30}, ValueError, "n must be at most 1099511627776"),
-    ({"device": "meta"}, ValueError, "device must be cpu or one of the . CUDA devices here, got 'meta'"),
-    ({"device": "gpu"}, ValueError, "device must be cpu or .* got 'gpu'"),
-    ({"device": None}, ValueError, "device must be cpu or .* got None"),
-    ({"device": 5}, ValueError, "device must be cpu or .* got 5"),
-    ({"signal": [1.0] * 16, "batch": 2}, ValueError, "batch must be 1 when one signal is shared"),
-    ({"amplitudes": (1, 2)}, ValueError, "amplitudes must be four finite numbers"),
-    ({"amplitudes": 3}, TypeError, "amplitudes must be four finite numbers .* got 3"),
-    ({"amplitudes": "1234"}, TypeError, "amplitudes must be four finite numbers .* got '1234'"),
-    ({"amplitudes": {1, 2, 3, 4}}, TypeError, "amplitudes must be four finite numbers .* got {1, 2, 3, 4}"),
-    ({"amplitudes": (1, 1, 1, True)}, TypeError, "amplitudes must be four finite numbers"),
-    ({"amplitudes": ("a", 1, 1, 1)}, TypeError, "amplitudes must be four finite numbers"),
-    ({"amplitudes": (1, 1, 1, 10**400)}, ValueError, "amplitudes must be four finite numbers"),
-    ({"dtype": torch.float16}, TypeError, "dtype must be torch.float32 or torch.float64"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"n": 0}, ValueError, "n must be at least 1"),
+        ({"inits": 0}, ValueError, "inits must be at least 1, got 0"),
+        ({"batch": 0}, ValueError, "batch must be at least 1, got 0"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"init": "zeros"}, ValueError, "init must be one of"),
+        ({"engine": "gpu"}, ValueError, "engine must be one of"),
+        (
+            {"signal": "noise"},
+            ValueError,
+            "signal must be an array or one of uniform, normal, eeg, ecg, sunspots",
+        ),
+        (
+            {"signal": "sunspots", "n": 400},
+            ValueError,
+            "n must be between 2 and 309, the length of the recording",
+        ),
+        (
+            {"signal": [1.0, 2.0]},
+            ValueError,
+            r"signal must have shape \(16,\) or \(windows, 16\), got \(2,\)",
+        ),
+        ({"signal": [float("nan")] * 16}, ValueError, "signal must be finite"),
+        ({"signal": {}}, TypeError, "signal must be a name or an array of real numbers, got dict"),
+        ({"batch": "2"}, TypeError, "batch must be an integer of at least 1, got '2'"),
+        ({"batch": None}, TypeError, "batch must be an integer of at least 1, got None"),
+        ({"tied": "no"}, TypeError, "tied must be True or False, got 'no'"),
+        ({"n": 10**30}, ValueError, "n must be at most 1099511627776"),
+        (
+            {"device": "meta"},
+            ValueError,
+            "device must be cpu or one of the . CUDA devices here, got 'meta'",
+        ),
+        ({"device": "gpu"}, ValueError, "device must be cpu or .* got 'gpu'"),
+        ({"device": None}, ValueError, "device must be cpu or .* got None"),
+        ({"device": 5}, ValueError, "device must be cpu or .* got 5"),
+        (
+            {"signal": [1.0] * 16, "batch": 2},
+            ValueError,
+            "batch must be 1 when one signal is shared",
+        ),
+        ({"amplitudes": (1, 2)}, ValueError, "amplitudes must be four finite numbers"),
+        ({"amplitudes": 3}, TypeError, "amplitudes must be four finite numbers .* got 3"),
+        ({"amplitudes": "1234"}, TypeError, "amplitudes must be four finite numbers .* got '1234'"),
+        (
+            {"amplitudes": {1, 2, 3, 4}},
+            TypeError,
+            "amplitudes must be four finite numbers .* got {1, 2, 3, 4}",
+        ),
+        ({"amplitudes": (1, 1, 1, True)}, TypeError, "amplitudes must be four finite numbers"),
+        ({"amplitudes": ("a", 1, 1, 1)}, TypeError, "amplitudes must be four finite numbers"),
+        ({"amplitudes": (1, 1, 1, 10**400)}, ValueError, "amplitudes must be four finite numbers"),
+        ({"dtype": torch.float16}, TypeError, "dtype must be torch.float32 or torch.float64"),
+    ],
+)
 def test_bad_input(change, error, words):
     with pytest.raises(error, match=words):
         lct_lab.probe(**{"n": 16, "m": 8, "inits": 2, **change})
@@ -107,38 +151,57 @@ def test_bad_input(change, error, words):
 
 def test_numpy_settings_are_pythons():
     plain = lct_lab.probe(16, 8, inits=2, batch=2, seed=3, amplitudes=(1, 1, 1, 0.5))
-    found = lct_lab.probe(np.int64(16), np.uint8(8), inits=np.int64(2), batch=np.int8(2), seed=np.uint64(3),
-                          tied=np.bool_(False), amplitudes=torch.tensor([1, 1, 1, 0.5]), device="cpu:0")  # fmt: skip
+    found = lct_lab.probe(
+        np.int64(16),
+        np.uint8(8),
+        inits=np.int64(2),
+        batch=np.int8(2),
+        seed=np.uint64(3),
+        tied=np.bool_(False),
+        amplitudes=torch.tensor([1, 1, 1, 0.5]),
+        device="cpu:0",
+    )
     assert found.equals(plain) and {**found.attrs, "device": "cpu"} == plain.attrs
     assert {type(found.attrs[key]) for key in ("n", "m", "inits", "batch", "seed")} == {int}
 
 
 def test_bad_gradients_input():
     x, w = torch.ones(4), torch.ones(3)
-    for arguments, words in (((torch.ones(2, 2, 4), w, w), "x must have shape"),
-                             ((torch.ones(0, 4), w, w), "at least 1"),
-                             ((x, w, torch.ones(2)), "w2 must have as many frequencies as w1, 3, got 2")):  # fmt: skip
+    for arguments, words in (
+        ((torch.ones(2, 2, 4), w, w), "x must have shape"),
+        ((torch.ones(0, 4), w, w), "at least 1"),
+        ((x, w, torch.ones(2)), "w2 must have as many frequencies as w1, 3, got 2"),
+    ):
         with pytest.raises(ValueError, match=words):
             lct_lab.gradients(arguments[0], 1.0, 1.0, 1.0, 1.0, *arguments[1:])
 
 
 def mlp(width):
-    return torch.nn.Sequential(torch.nn.Linear(8, width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
+    return torch.nn.Sequential(
+        torch.nn.Linear(8, width), torch.nn.ReLU(), torch.nn.Linear(width, 1)
+    )
 
 
 def test_any_module_is_probed_and_the_lct_as_by_probe():
     import pandas as pd
 
-    options = dict(batch=lambda n, g: torch.rand(1, n, generator=g, dtype=torch.float64) * 2 - 1,
-                   loss=lambda model, x: model.loss(x))  # fmt: skip
+    options = dict(
+        batch=lambda n, g: torch.rand(1, n, generator=g, dtype=torch.float64) * 2 - 1,
+        loss=lambda model, x: model.loss(x),
+    )
     build = lambda n: lct_lab.LCT(n, n, dtype=torch.float64)  # noqa: E731
     found = lct_lab.probe_module(build, [64], inits=300, **options)
     assert found.equals(lct_lab.probe_module(build, [64], inits=300, **options))
     ours = lct_lab.probe(64, 64, inits=300)
     scales = pd.DataFrame(
-        {"module": found.groupby("group")["rms"].median(), "probe": ours.groupby("group")["rms"].median()}
+        {
+            "module": found.groupby("group")["rms"].median(),
+            "probe": ours.groupby("group")["rms"].median(),
+        }
     )
-    assert (np.abs(np.log(scales["module"] / scales["probe"]))[["a2", "a4", "w1", "w2"]] < 0.2).all()
+    assert (
+        np.abs(np.log(scales["module"] / scales["probe"]))[["a2", "a4", "w1", "w2"]] < 0.2
+    ).all()
 
 
 def test_curvature_of_a_quadratic_is_exact():
@@ -147,12 +210,19 @@ def test_curvature_of_a_quadratic_is_exact():
             super().__init__()
             self.weight = torch.nn.Parameter(torch.randn(size))
 
-    options = dict(batch=lambda n, g: torch.arange(1.0, n + 1), loss=lambda model, x: (x * model.weight**2).sum())
+    options = dict(
+        batch=lambda n, g: torch.arange(1.0, n + 1),
+        loss=lambda model, x: (x * model.weight**2).sum(),
+    )
     found = lct_lab.probe_module(Bowl, [3, 5], inits=2, curvature=2, **options)
     assert found["curvature"].tolist() == pytest.approx([4.0, 4.0, 6.0, 6.0])
     before = torch.get_rng_state()
     lct_lab.probe_module(
-        mlp, [4], batch=lambda n, g: torch.randn(2, 8, generator=g), loss=lambda f, x: f(x).sum(), inits=1
+        mlp,
+        [4],
+        batch=lambda n, g: torch.randn(2, 8, generator=g),
+        loss=lambda f, x: f(x).sum(),
+        inits=1,
     )
     assert torch.equal(before, torch.get_rng_state())
 
@@ -170,20 +240,48 @@ def test_frozen_parameters_are_left_out():
     assert set(found["group"]) == {"2.weight", "2.bias"}
 
 
-@pytest.mark.parametrize("change, error, words", [
-    ({"build": lambda n: n}, TypeError, "build must return a torch module, got int"),
-    ({"build": None}, TypeError, "build must be a function, got None"),
-    ({"build": lambda n: torch.nn.ReLU()}, ValueError, "build must return a module with parameters that require"),
-    ({"build": lambda n: frozen(n, 3)}, ValueError, "build must return a module with parameters that require"),
-    ({"sizes": 3}, TypeError, "sizes must be a list of at least one size, got 3"),
-    ({"sizes": []}, TypeError, r"sizes must be a list of at least one size, got \[\]"),
-    ({"sizes": [4, 2.5]}, TypeError, "sizes must be an integer of at least 1, got 2.5"),
-    ({"batch": 3}, TypeError, "batch must be a function, got 3"),
-    ({"loss": lambda f, x: f(x)}, TypeError, r"loss must return a scalar tensor .* got shape \(2, 1\)"),
-    ({"loss": lambda f, x: f(x).sum().item()}, TypeError, "loss must return a scalar tensor .* got float"),
-    ({"loss": lambda f, x: x.sum()}, TypeError, "loss must return a scalar tensor that depends on the parameters"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"build": lambda n: n}, TypeError, "build must return a torch module, got int"),
+        ({"build": None}, TypeError, "build must be a function, got None"),
+        (
+            {"build": lambda n: torch.nn.ReLU()},
+            ValueError,
+            "build must return a module with parameters that require",
+        ),
+        (
+            {"build": lambda n: frozen(n, 3)},
+            ValueError,
+            "build must return a module with parameters that require",
+        ),
+        ({"sizes": 3}, TypeError, "sizes must be a list of at least one size, got 3"),
+        ({"sizes": []}, TypeError, r"sizes must be a list of at least one size, got \[\]"),
+        ({"sizes": [4, 2.5]}, TypeError, "sizes must be an integer of at least 1, got 2.5"),
+        ({"batch": 3}, TypeError, "batch must be a function, got 3"),
+        (
+            {"loss": lambda f, x: f(x)},
+            TypeError,
+            r"loss must return a scalar tensor .* got shape \(2, 1\)",
+        ),
+        (
+            {"loss": lambda f, x: f(x).sum().item()},
+            TypeError,
+            "loss must return a scalar tensor .* got float",
+        ),
+        (
+            {"loss": lambda f, x: x.sum()},
+            TypeError,
+            "loss must return a scalar tensor that depends on the parameters",
+        ),
+    ],
+)
 def test_bad_input_to_probe_module(change, error, words):
-    given = dict(build=mlp, sizes=[4], batch=lambda n, g: torch.ones(2, 8), loss=lambda f, x: f(x).sum()) | change
+    given = (
+        dict(
+            build=mlp, sizes=[4], batch=lambda n, g: torch.ones(2, 8), loss=lambda f, x: f(x).sum()
+        )
+        | change
+    )
     with pytest.raises(error, match=words):
         lct_lab.probe_module(given.pop("build"), given.pop("sizes"), **given)

@@ -25,7 +25,9 @@ def project(tmp_path_factory):
     """A copy of the notebooks and tables, with its site and the shared page of notebook 10."""
     project = tmp_path_factory.mktemp("project")
     for folder in ("notebooks", "data", "tools"):
-        shutil.copytree(ROOT / folder, project / folder, ignore=shutil.ignore_patterns("sweeps", "__pycache__"))
+        shutil.copytree(
+            ROOT / folder, project / folder, ignore=shutil.ignore_patterns("sweeps", "__pycache__")
+        )
     for arguments in ((), ("--share", "10")):
         result = build(project, *arguments)
         assert result.returncode == 0, result.stderr
@@ -46,9 +48,13 @@ def test_every_page_is_there_and_every_link_resolves(project):
         for element in page.select("[src], [href]"):
             link = element.get("src") or element.get("href")
             assert not re.match("https?:|//|/", link), f"{name} needs {link[:80]}"
-            assert link.startswith(("data:", "#")) or (site / link).exists(), f"{name} links to {link}"
+            assert link.startswith(("data:", "#")) or (site / link).exists(), (
+                f"{name} links to {link}"
+            )
             linked.add(link)
-        assert all(image["alt"].strip() for image in page.select("img")), f"a figure of {name} has no words"
+        assert all(image["alt"].strip() for image in page.select("img")), (
+            f"a figure of {name} has no words"
+        )
     assert {f"{name}.html" for name in PAGES} <= linked
     assert {path.name for path in (ROOT / "data").glob("[0-9]*.csv")} <= linked
 
@@ -61,7 +67,10 @@ def test_every_page_says_what_made_it(project, path):
     said = soup(project / "build" / "site" / f"{path.stem}.html").footer.get_text()
     for name, value in made["parameters"].items():
         assert f"{name}={value}" in said
-    assert all(word in said for word in (made["notebook"], made["package"], f"torch {made['versions']['torch']}"))
+    assert all(
+        word in said
+        for word in (made["notebook"], made["package"], f"torch {made['versions']['torch']}")
+    )
 
 
 def test_a_shared_page_is_one_file_with_all_in_it(project):
@@ -69,14 +78,20 @@ def test_a_shared_page_is_one_file_with_all_in_it(project):
     page = soup(path)
     links = [e.get("src") or e.get("href") for e in page.select("[src], [href]")]
     assert links and all(link.startswith(("data:", "#")) for link in links)
-    assert {a["download"] for a in page.select("a[download]")} >= {"10-from-random-to-the-dct.ipynb", "10-cases.csv"}
+    assert {a["download"] for a in page.select("a[download]")} >= {
+        "10-from-random-to-the-dct.ipynb",
+        "10-cases.csv",
+    }
     assert path.stat().st_size < 5e6
 
 
 def test_an_unknown_number_is_one_sentence_and_writes_nothing(project):
     before = sorted((project / "build").rglob("*"))
     result = build(project, "--share", "77")
-    assert result.returncode == 1 and "NB must be the number of an executed notebook, 00, 01" in result.stderr
+    assert (
+        result.returncode == 1
+        and "NB must be the number of an executed notebook, 00, 01" in result.stderr
+    )
     assert sorted((project / "build").rglob("*")) == before
 
 
@@ -84,7 +99,12 @@ def open_page(browser, address, **options):
     """The page with no network, and what went wrong on the way."""
     context, wrong = browser.new_context(offline=True, **options), []
     page = context.new_page()
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("requestfailed", lambda request: wrong.append(request.url[:200]))
     page.goto(address.as_uri())
@@ -108,8 +128,12 @@ UNTYPESET = """() => {
 def test_a_browser_shows_it_whole(project, chromium, name):  # noqa: F811
     from axe_playwright_python.sync_playwright import Axe
 
-    page, wrong = open_page(chromium, project / "build" / "site" / f"{name}.html", color_scheme="light")
-    assert page.evaluate("[...document.images].every((i) => i.loading === 'lazy' || i.naturalWidth > 100)")
+    page, wrong = open_page(
+        chromium, project / "build" / "site" / f"{name}.html", color_scheme="light"
+    )
+    assert page.evaluate(
+        "[...document.images].every((i) => i.loading === 'lazy' || i.naturalWidth > 100)"
+    )
     assert page.evaluate(UNTYPESET) == []
     assert page.locator("mjx-merror").count() == 0 and page.locator("mjx-container").count() > 0
     for width, scheme in ((1280, "light"), (390, "dark")):
@@ -117,7 +141,9 @@ def test_a_browser_shows_it_whole(project, chromium, name):  # noqa: F811
         page.emulate_media(color_scheme=scheme)
         if name in ("index", "04-gradients-follow-derived-laws", "10-from-random-to-the-dct"):
             page.screenshot(path=SHOTS / f"site-{name}-{width}-{scheme}.png")
-        page.evaluate("document.querySelectorAll('details').forEach((code) => { code.open = true; })")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach((code) => { code.open = true; })"
+        )
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
@@ -128,14 +154,20 @@ def test_a_browser_shows_it_whole(project, chromium, name):  # noqa: F811
 def test_a_shared_page_opens_alone_with_its_formulas(project, chromium, tmp_path):  # noqa: F811
     (path,) = (project / "build" / "share").iterdir()
     page, wrong = open_page(chromium, shutil.copy(path, tmp_path / "page.html"))
-    assert not wrong and page.evaluate(UNTYPESET) == [] and page.locator("mjx-container").count() > 0
+    assert (
+        not wrong and page.evaluate(UNTYPESET) == [] and page.locator("mjx-container").count() > 0
+    )
     page.context.close()
 
 
 def test_tables_sort_and_the_theme_turns(project, chromium):  # noqa: F811
-    page, _ = open_page(chromium, project / "build" / "site" / "04-gradients-follow-derived-laws.html")
+    page, _ = open_page(
+        chromium, project / "build" / "site" / "04-gradients-follow-derived-laws.html"
+    )
     table = page.locator("table").first
-    column = [cell.strip() for cell in table.locator("thead tr").first.locator("th, td").all_inner_texts()]
+    column = [
+        cell.strip() for cell in table.locator("thead tr").first.locator("th, td").all_inner_texts()
+    ]
     place = next(index for index, name in enumerate(column) if name.startswith("measured"))
     read = f"rows => rows.map((row) => parseFloat(row.cells[{place}].textContent))"
     before = table.locator("tbody tr").evaluate_all(read)

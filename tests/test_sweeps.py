@@ -20,7 +20,9 @@ import lct_lab
 from lct_lab import probes, sweeps, tables
 from lct_lab.__main__ import main
 
-GRID = dict(n=[40, 64], m=[32], init=["random", "shuffled"], inits=15, block=5, seed=3, progress=False)
+GRID = dict(
+    n=[40, 64], m=[32], init=["random", "shuffled"], inits=15, block=5, seed=3, progress=False
+)
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -49,11 +51,23 @@ def test_the_table_is_probes(undisturbed, tmp_path):
         alone = lct_lab.probe(int(n), 32, init=start, inits=15, seed=3)
         assert part[list(alone)].reset_index(drop=True).equals(alone)
     many = run(tmp_path / "seven", block=7, inits=210)
-    assert many.equals(run(tmp_path / "hundred", block=100, inits=210)), "any blocks give the same table"
-    assert {key: many.attrs[key] for key in ("seed", "signal", "batch")} == {"seed": 3, "signal": "uniform", "batch": 1}
+    assert many.equals(run(tmp_path / "hundred", block=100, inits=210)), (
+        "any blocks give the same table"
+    )
+    assert {key: many.attrs[key] for key in ("seed", "signal", "batch")} == {
+        "seed": 3,
+        "signal": "uniform",
+        "batch": 1,
+    }
     assert many.attrs["versions"] == tables.provenance() and "first" not in many.attrs
     outcome("blocks of 7 or 100", "same combined table")
-    assert set(run(tmp_path / "tied", tied=True, inits=5)["group"]) == {"a1", "a2", "a3", "a4", "w1"}
+    assert set(run(tmp_path / "tied", tied=True, inits=5)["group"]) == {
+        "a1",
+        "a2",
+        "a3",
+        "a4",
+        "w1",
+    }
 
 
 def test_driver_killed_after_any_number_of_shards(undisturbed, tmp_path):
@@ -62,13 +76,18 @@ def test_driver_killed_after_any_number_of_shards(undisturbed, tmp_path):
         directory = tmp_path / str(k)
         driver = multiprocessing.get_context("fork").Process(target=run, args=(directory,))
         driver.start()
-        while driver.is_alive() and len(list(directory.glob("*.parquet")) if directory.exists() else ()) < k:
+        while (
+            driver.is_alive()
+            and len(list(directory.glob("*.parquet")) if directory.exists() else ()) < k
+        ):
             time.sleep(0.001)
         os.kill(driver.pid, signal.SIGKILL)
         driver.join()
         before = {path: path.stat().st_mtime_ns for path in directory.glob("*.parquet")}
         assert run(directory).equals(table) and shards(directory) == made
-        assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items()), "no finished shard recomputed"
+        assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items()), (
+            "no finished shard recomputed"
+        )
         assert not list(directory.glob(".*.part"))
     outcome("driver killed after ten different k", "same bytes, nothing recomputed")
 
@@ -90,7 +109,9 @@ def test_a_damaged_shard_is_recomputed(tmp_path, capsys):
         assert all(p.stat().st_mtime_ns == stamp for p, stamp in others.items())
         assert path.read_bytes() == whole
         assert f"{path} is damaged" in capsys.readouterr().err
-    outcome("20 truncations, 40 flipped bytes", "each detected and recomputed, nothing else touched")
+    outcome(
+        "20 truncations, 40 flipped bytes", "each detected and recomputed, nothing else touched"
+    )
 
 
 def test_a_whole_shard_of_another_block_is_damage(tmp_path):
@@ -108,8 +129,12 @@ def test_worker_killed_in_a_pool(undisturbed, tmp_path):
     for number, make in enumerate((loky_pool, spawn_pool)):
         directory, executor = tmp_path / str(number), make()
         victim = executor.submit(os.getpid).result()
-        killer = subprocess.Popen([sys.executable, "-c", f"import time, os; time.sleep(0.3); os.kill({victim}, 9)"])
-        with pytest.raises(RuntimeError, match="a worker died at or near the block .*call sweep again"):
+        killer = subprocess.Popen(
+            [sys.executable, "-c", f"import time, os; time.sleep(0.3); os.kill({victim}, 9)"]
+        )
+        with pytest.raises(
+            RuntimeError, match="a worker died at or near the block .*call sweep again"
+        ):
             while True:
                 run(directory, executor=executor, inits=900)
                 killer.wait()
@@ -134,12 +159,17 @@ def spawn_pool():
 def test_dask_gives_the_same_bytes_and_survives_killed_workers(undisturbed, tmp_path):
     distributed = pytest.importorskip("distributed")
     table, made = undisturbed
-    with distributed.LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(
+        2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
         with distributed.Client(cluster) as client:
             assert run(tmp_path / "calm", executor=client.get_executor()).equals(table)
             assert shards(tmp_path / "calm") == made
             with spawn_pool() as pool:
-                assert run(tmp_path / "two", executor=pool).equals(table) and shards(tmp_path / "two") == made
+                assert (
+                    run(tmp_path / "two", executor=pool).equals(table)
+                    and shards(tmp_path / "two") == made
+                )
             outcome("serial, 2 processes, dask", "same bytes")
             pids, killed = list(client.run(os.getpid).values()), []
 
@@ -188,10 +218,20 @@ def started(tmp_path):
     running = []
 
     def start(name):
-        code = INTERRUPTED.format(root=os.getcwd(), directory=str(tmp_path / "x"), executor=EXECUTORS[name])
+        code = INTERRUPTED.format(
+            root=os.getcwd(), directory=str(tmp_path / "x"), executor=EXECUTORS[name]
+        )
         (tmp_path / "driver.py").write_text(code)
-        running.append(subprocess.Popen([sys.executable, "driver.py"], cwd=tmp_path, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True, start_new_session=True))  # fmt: skip
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "driver.py"],
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            )
+        )
         assert running[0].stdout.readline() == "ready\n"
         wait_until(lambda: list((tmp_path / "x").glob("plan-*.json")), 20)
         return running[0]
@@ -239,7 +279,9 @@ def test_workers_end_with_their_driver(started, name, moment):
 
 def test_two_drivers_at_once(undisturbed, tmp_path):
     table, made = undisturbed
-    drivers = [multiprocessing.get_context("fork").Process(target=run, args=(tmp_path,)) for _ in range(2)]
+    drivers = [
+        multiprocessing.get_context("fork").Process(target=run, args=(tmp_path,)) for _ in range(2)
+    ]
     for driver in drivers:
         driver.start()
     live = tmp_path / f".living.parquet.{sweeps.socket.gethostname()}.{os.getpid()}.part"
@@ -282,7 +324,9 @@ def test_no_room_on_the_disk(tmp_path):
     assert not [p for p in (tmp_path / "limited").iterdir() if p.suffix in (".parquet", ".part")]
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True
+    ).returncode:
         pytest.skip("mounting a small tmpfs needs root")
     try:
         with pytest.raises(OSError, match=f"cannot write {small}.*No space left"):
@@ -325,20 +369,42 @@ def test_a_task_that_always_fails_leaves_the_rest(undisturbed, tmp_path, monkeyp
 
     monkeypatch.setattr(probes, "probe_rows", sometimes)
     with pytest.raises(
-        RuntimeError, match=r'2 of 12 blocks failed(.|\n)*"n": 40, "m": 32(.|\n)*"seed": 3(.|\n)*not finite'
+        RuntimeError,
+        match=r'2 of 12 blocks failed(.|\n)*"n": 40, "m": 32(.|\n)*"seed": 3(.|\n)*not finite',
     ):
         run(tmp_path)
     assert len(shards(tmp_path)) == 10
     found = sweeps.status(tmp_path)
-    assert {state: len(names) for state, names in found.items()} == {"done": 10, "left": 0, "failed": 2, "damaged": 0}
-    assert all(name.startswith(("40x32-random-00000010", "40x32-shuffled-00000010")) for name in found["failed"])
+    assert {state: len(names) for state, names in found.items()} == {
+        "done": 10,
+        "left": 0,
+        "failed": 2,
+        "damaged": 0,
+    }
+    assert all(
+        name.startswith(("40x32-random-00000010", "40x32-shuffled-00000010"))
+        for name in found["failed"]
+    )
     monkeypatch.undo()
     assert run(tmp_path).equals(table) and shards(tmp_path) == made
     outcome("a block that always fails", "the rest finishes, failures listed")
 
 
 def test_the_command_and_status(tmp_path, capsys):
-    command = ["sweep", "--n", "40", "--m", "32", "64", "--inits", "6", "--block", "3", "--out", str(tmp_path / "x")]
+    command = [
+        "sweep",
+        "--n",
+        "40",
+        "--m",
+        "32",
+        "64",
+        "--inits",
+        "6",
+        "--block",
+        "3",
+        "--out",
+        str(tmp_path / "x"),
+    ]
     assert main(command) == 0 and "72 rows in" in capsys.readouterr().out
     assert main(["status", str(tmp_path / "x"), "--verify"]) == 0
     assert "4 done, 0 left, 0 failed, 0 damaged" in capsys.readouterr().out
@@ -349,25 +415,40 @@ def test_the_command_and_status(tmp_path, capsys):
     other.write_bytes(flipped)
     assert main(["status", str(tmp_path / "x")]) == 1
     said = capsys.readouterr().out
-    assert said.splitlines()[0] == "3 done, 0 left, 0 failed, 1 damaged" and f"damaged: {one.name}" in said
+    assert (
+        said.splitlines()[0] == "3 done, 0 left, 0 failed, 1 damaged"
+        and f"damaged: {one.name}" in said
+    )
     assert main(["status", str(tmp_path / "x"), "--verify"]) == 1
     said = capsys.readouterr().out
-    assert "2 done, 0 left, 0 failed, 2 damaged" in said and f"  40x32-random: 2 damaged\n  damaged: {one.name}" in said
+    assert (
+        "2 done, 0 left, 0 failed, 2 damaged" in said
+        and f"  40x32-random: 2 damaged\n  damaged: {one.name}" in said
+    )
     assert main(command) == 0 and main(["status", str(tmp_path / "x"), "--verify"]) == 0
     capsys.readouterr()
     assert main(["sweep", "--n", "0", "--m", "4", "--out", str(tmp_path / "y")]) == 1
-    assert "n must be at least 1, got 0" in capsys.readouterr().err and not (tmp_path / "y").exists()
-    assert main(["sweep", "--n", "4", "--m", "4", "--workers", "0", "--out", str(tmp_path / "y")]) == 1
+    assert (
+        "n must be at least 1, got 0" in capsys.readouterr().err and not (tmp_path / "y").exists()
+    )
+    assert (
+        main(["sweep", "--n", "4", "--m", "4", "--workers", "0", "--out", str(tmp_path / "y")]) == 1
+    )
     assert "--workers must be at least 1, got 0" in capsys.readouterr().err
     assert main(["status", str(tmp_path)]) == 1 and "without a plan" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"n": []}, "n must have at least one entry"), ({"init": ["sorted"]}, "init must be one of"),
-    ({"m": [4, 0]}, "m must be at least 1, got 0"), ({"block": 0}, "block must be at least 1"),
-    ({"executor": 3}, "executor must be a concurrent.futures.Executor or None, got 3"),
-    ({"signal": "ecg", "n": 2000}, "n must be between 2 and 1024"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"n": []}, "n must have at least one entry"),
+        ({"init": ["sorted"]}, "init must be one of"),
+        ({"m": [4, 0]}, "m must be at least 1, got 0"),
+        ({"block": 0}, "block must be at least 1"),
+        ({"executor": 3}, "executor must be a concurrent.futures.Executor or None, got 3"),
+        ({"signal": "ecg", "n": 2000}, "n must be between 2 and 1024"),
+    ],
+)
 def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path, change, words):
     with pytest.raises((ValueError, TypeError), match=words):
         run(tmp_path / "x", **change)

@@ -27,7 +27,9 @@ def test_summaries_and_ratios_against_loops():
     wide = tables.ratios(measured, to="a4", column="rms")
     picked = measured[measured["init"] == 3].set_index("group")["rms"]
     assert wide.loc[3, "w1"] == picked["w1"] / picked["a4"] and (wide["a4"] == 1).all()
-    with pytest.raises(ValueError, match="to must be one of the groups a1, a2, a3, a4, w1, w2, got 'w3'"):
+    with pytest.raises(
+        ValueError, match="to must be one of the groups a1, a2, a3, a4, w1, w2, got 'w3'"
+    ):
         tables.ratios(measured, to="w3")
 
 
@@ -36,7 +38,9 @@ def test_bootstrap_is_scipys():
     theirs = scipy.stats.bootstrap(
         (values,), np.median, n_resamples=5000, method="percentile", rng=1
     ).confidence_interval
-    assert tables.bootstrap(values, draws=5000) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+    assert tables.bootstrap(values, draws=5000) == pytest.approx(
+        (theirs.low, theirs.high), abs=0.02
+    )
 
 
 def test_files_are_whole_or_not_at_all(out, monkeypatch):
@@ -78,7 +82,9 @@ def power_table(noise=0.0, seed=0):
     sizes = [(n, m) for n in (64, 128, 256, 512) for m in (64, 256, 1024)]
     rows = [{"group": "w1", "n": n, "m": m, "predicted": 3 * n**1.5 * m**-0.5} for n, m in sizes]
     table = pd.DataFrame(rows)
-    return table.assign(measured=table["predicted"] * np.exp(noise * rng.standard_normal(len(table))))
+    return table.assign(
+        measured=table["predicted"] * np.exp(noise * rng.standard_normal(len(table)))
+    )
 
 
 def test_exact_powers_are_found_and_wrong_ones_rejected():
@@ -97,17 +103,26 @@ def test_interval_covers_the_power_of_noisy_data():
     assert all(fit["high"] - fit["low"] < 0.3 for fit in fits)
 
 
-@pytest.mark.parametrize("change, word", (
-    (lambda t: t.drop(columns="m"), "'m'"), (lambda t: t.assign(measured=-1.0), "positive"),
-    (lambda t: t.query("n == m"), "group w1"),
-))  # fmt: skip
+@pytest.mark.parametrize(
+    "change, word",
+    (
+        (lambda t: t.drop(columns="m"), "'m'"),
+        (lambda t: t.assign(measured=-1.0), "positive"),
+        (lambda t: t.query("n == m"), "group w1"),
+    ),
+)
 def test_fit_exponents_names_what_is_wrong(change, word):
     with pytest.raises(ValueError, match=word):
         fit_exponents(change(power_table()), draws=10)
 
 
 def test_compare_decides_within_outside_and_undecided():
-    table = compare(pd.Series([1.01, 1.2, 1.01]), pd.Series([1.0, 1.0, 1.0]), 0.02, pd.Series([0.001, 0.001, 0.5]))
+    table = compare(
+        pd.Series([1.01, 1.2, 1.01]),
+        pd.Series([1.0, 1.0, 1.0]),
+        0.02,
+        pd.Series([0.001, 0.001, 0.5]),
+    )
     assert list(table["verdict"]) == ["within", "outside", "undecided"]
     with pytest.raises(ValueError, match="band"):
         compare(pd.Series([1.0]), pd.Series([1.0]), 0)

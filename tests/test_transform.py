@@ -19,7 +19,10 @@ from lct_lab import init, transform
 def by_loops(x, a1, a2, w):
     """The definition, a sample and a frequency at a time."""
     n = len(x)
-    return [(a1 * x[0] + a2 * sum(math.cos(wk * j) * x[j] for j in range(1, n))) / math.sqrt(n) for wk in w]
+    return [
+        (a1 * x[0] + a2 * sum(math.cos(wk * j) * x[j] for j in range(1, n))) / math.sqrt(n)
+        for wk in w
+    ]
 
 
 def back_by_loops(X, n, a3, a4, w):
@@ -42,16 +45,20 @@ def test_both_directions_are_the_definition(engine, n, m, seed):
     x, X, w = doubles(seed, n), doubles(seed + 1, m), 20 * doubles(seed + 2, m)
     w[-1] = w[0]
     assert lct_lab.analyze(x, 1.1, 0.7, w, engine=engine).tolist() == pytest.approx(
-        by_loops(x.tolist(), 1.1, 0.7, w.tolist()), abs=1e-9)  # fmt: skip
+        by_loops(x.tolist(), 1.1, 0.7, w.tolist()), abs=1e-9
+    )
     assert lct_lab.synthesize(X, n, 0.9, -1.3, w, engine=engine).tolist() == pytest.approx(
-        back_by_loops(X.tolist(), n, 0.9, -1.3, w.tolist()), abs=1e-9)  # fmt: skip
+        back_by_loops(X.tolist(), n, 0.9, -1.3, w.tolist()), abs=1e-9
+    )
 
 
 @given(**sizes)
 def test_synthesis_is_the_transpose_of_analysis(n, m, seed):
     x, X, w = doubles(seed, n), doubles(seed + 1, m), 20 * doubles(seed + 2, m)
     forward = lct_lab.analyze(x, 1.1, 0.7, w) @ X * n**0.5
-    assert forward.item() == pytest.approx((x @ lct_lab.synthesize(X, n, 1.1, 0.7, w)).item() * m**0.5, abs=1e-9)
+    assert forward.item() == pytest.approx(
+        (x @ lct_lab.synthesize(X, n, 1.1, 0.7, w)).item() * m**0.5, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 17, 256])
@@ -74,10 +81,14 @@ def test_any_leading_shape(shape, dtype, engine):
 
 @pytest.mark.parametrize("n, m", [(1, 1), (1, 3), (4, 1), (5, 4)])
 def test_derivatives_by_finite_differences(n, m):
-    leaves = [v.requires_grad_() for v in (doubles(0, 2, n), doubles(1, 4), doubles(2, m), doubles(3, m))]
+    leaves = [
+        v.requires_grad_() for v in (doubles(0, 2, n), doubles(1, 4), doubles(2, m), doubles(3, m))
+    ]
 
     def model(x, a, w1, w2):
-        return lct_lab.synthesize(lct_lab.analyze(x, a[0], a[1], w1, engine="dense"), n, a[2], a[3], w2, engine="dense")
+        return lct_lab.synthesize(
+            lct_lab.analyze(x, a[0], a[1], w1, engine="dense"), n, a[2], a[3], w2, engine="dense"
+        )
 
     assert torch.autograd.gradcheck(model, leaves)
     assert torch.autograd.gradgradcheck(model, leaves)
@@ -89,7 +100,9 @@ def test_blocks_change_nothing_and_bound_the_memory(monkeypatch):
     (slope,) = torch.autograd.grad(whole.square().sum(), w)
     monkeypatch.setattr(transform, "BLOCK", 1000)
     held, outer = [], torch.outer
-    monkeypatch.setattr(torch, "outer", lambda a, b, out: held.append(out.numel()) or outer(a, b, out=out))
+    monkeypatch.setattr(
+        torch, "outer", lambda a, b, out: held.append(out.numel()) or outer(a, b, out=out)
+    )
     parts = lct_lab.analyze(x, 1.0, 1.0, w, engine="dense")
     assert torch.allclose(parts, whole, atol=1e-12)
     assert torch.allclose(torch.autograd.grad(parts.square().sum(), w)[0], slope, atol=1e-9)
@@ -97,8 +110,17 @@ def test_blocks_change_nothing_and_bound_the_memory(monkeypatch):
 
 
 def analysis(**change):
-    given = {"x": torch.ones(4), "a1": 1.0, "a2": 1.0, "w": torch.ones(3), "engine": "auto", **change}
-    return lct_lab.analyze(given.pop("x"), given.pop("a1"), given.pop("a2"), given.pop("w"), **given)
+    given = {
+        "x": torch.ones(4),
+        "a1": 1.0,
+        "a2": 1.0,
+        "w": torch.ones(3),
+        "engine": "auto",
+        **change,
+    }
+    return lct_lab.analyze(
+        given.pop("x"), given.pop("a1"), given.pop("a2"), given.pop("w"), **given
+    )
 
 
 def synthesis(**change):
@@ -108,7 +130,15 @@ def synthesis(**change):
 
 
 def by_hand(engine, **change):
-    given = {"x": torch.ones(4), "a1": 1.0, "a2": 1.0, "a3": 1.0, "a4": 1.0, "w": torch.ones(3), **change}
+    given = {
+        "x": torch.ones(4),
+        "a1": 1.0,
+        "a2": 1.0,
+        "a3": 1.0,
+        "a4": 1.0,
+        "w": torch.ones(3),
+        **change,
+    }
     return lct_lab.gradients(*given.values(), engine=engine)
 
 
@@ -116,31 +146,58 @@ nan, meta = float("nan"), torch.ones(3, device="meta")
 
 
 @pytest.mark.parametrize("engine", ["dense", "nufft"])
-@pytest.mark.parametrize("change, error, words", [
-    ({"x": [1.0, 2.0]}, TypeError, "x must be a torch tensor, got list"),
-    ({"x": torch.ones(4, dtype=torch.int64)}, TypeError, "x must be float32 or float64, got torch.int64"),
-    ({"x": torch.ones(4, dtype=torch.complex64)}, TypeError, "x must be float32 or float64, got torch.complex64"),
-    ({"x": torch.tensor(1.0)}, ValueError, "x must have at least one entry along its last axis"),
-    ({"x": torch.ones(2, 0)}, ValueError, "x must have at least one entry along its last axis"),
-    ({"x": torch.tensor([1.0, nan])}, ValueError, "x must be finite"),
-    ({"w": torch.tensor([1.0, float("inf")])}, ValueError, "w must be finite"),
-    ({"w": torch.ones(3, dtype=torch.float64)}, TypeError, "w must have the dtype of x"),
-    ({"w": meta}, TypeError, "w must have the device of x"),
-    ({"w": torch.ones(2, 2)}, ValueError, "w must have 1 dimension"),
-    ({"a1": torch.ones(2)}, ValueError, "a1 must be a number or a one-element tensor"),
-    ({"a2": nan}, ValueError, "a2 must be finite"),
-    ({"a2": torch.tensor(nan)}, ValueError, "a2 must be finite"),
-    ({"a1": "1"}, TypeError, "a1 must be a real number"),
-    ({"a1": torch.ones(1, dtype=torch.float64)}, TypeError, "a1 must have the dtype of x"),
-    ({"x": meta}, TypeError, "x must be on cpu or cuda, got meta"),
-    ({"x": torch.ones(3).to_sparse()}, TypeError, "x must be a dense tensor, got torch.sparse_coo"),
-    ({"w": torch.ones(3).to_sparse()}, TypeError, "w must be a dense tensor, got torch.sparse_coo"),
-    ({"a1": torch.ones(1).to_sparse()}, TypeError, "a1 must be a dense tensor, got torch.sparse_coo"),
-    ({"a1": meta[:1]}, TypeError, "a1 must have the device of x, cpu, got meta"),
-    ({"a1": 10**400}, ValueError, "a1 must be finite in double precision, got 1000"),
-    ({"a1": True}, TypeError, "a1 must be a real number or a one-element tensor, got True"),
-    ({"a1": 1j}, TypeError, "a1 must be a real number or a one-element tensor, got 1j"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"x": [1.0, 2.0]}, TypeError, "x must be a torch tensor, got list"),
+        (
+            {"x": torch.ones(4, dtype=torch.int64)},
+            TypeError,
+            "x must be float32 or float64, got torch.int64",
+        ),
+        (
+            {"x": torch.ones(4, dtype=torch.complex64)},
+            TypeError,
+            "x must be float32 or float64, got torch.complex64",
+        ),
+        (
+            {"x": torch.tensor(1.0)},
+            ValueError,
+            "x must have at least one entry along its last axis",
+        ),
+        ({"x": torch.ones(2, 0)}, ValueError, "x must have at least one entry along its last axis"),
+        ({"x": torch.tensor([1.0, nan])}, ValueError, "x must be finite"),
+        ({"w": torch.tensor([1.0, float("inf")])}, ValueError, "w must be finite"),
+        ({"w": torch.ones(3, dtype=torch.float64)}, TypeError, "w must have the dtype of x"),
+        ({"w": meta}, TypeError, "w must have the device of x"),
+        ({"w": torch.ones(2, 2)}, ValueError, "w must have 1 dimension"),
+        ({"a1": torch.ones(2)}, ValueError, "a1 must be a number or a one-element tensor"),
+        ({"a2": nan}, ValueError, "a2 must be finite"),
+        ({"a2": torch.tensor(nan)}, ValueError, "a2 must be finite"),
+        ({"a1": "1"}, TypeError, "a1 must be a real number"),
+        ({"a1": torch.ones(1, dtype=torch.float64)}, TypeError, "a1 must have the dtype of x"),
+        ({"x": meta}, TypeError, "x must be on cpu or cuda, got meta"),
+        (
+            {"x": torch.ones(3).to_sparse()},
+            TypeError,
+            "x must be a dense tensor, got torch.sparse_coo",
+        ),
+        (
+            {"w": torch.ones(3).to_sparse()},
+            TypeError,
+            "w must be a dense tensor, got torch.sparse_coo",
+        ),
+        (
+            {"a1": torch.ones(1).to_sparse()},
+            TypeError,
+            "a1 must be a dense tensor, got torch.sparse_coo",
+        ),
+        ({"a1": meta[:1]}, TypeError, "a1 must have the device of x, cpu, got meta"),
+        ({"a1": 10**400}, ValueError, "a1 must be finite in double precision, got 1000"),
+        ({"a1": True}, TypeError, "a1 must be a real number or a one-element tensor, got True"),
+        ({"a1": 1j}, TypeError, "a1 must be a real number or a one-element tensor, got 1j"),
+    ],
+)
 def test_bad_input_is_named_whichever_engine(engine, change, error, words):
     with pytest.raises(error, match=words):
         analysis(engine=engine, **change)
@@ -149,11 +206,15 @@ def test_bad_input_is_named_whichever_engine(engine, change, error, words):
 
 
 @pytest.mark.parametrize("engine", ["dense", "nufft"])
-@pytest.mark.parametrize("one", [Fraction(1, 2), np.float32(0.5), torch.tensor(0.5), torch.tensor([[0.5]])], ids=repr)
+@pytest.mark.parametrize(
+    "one", [Fraction(1, 2), np.float32(0.5), torch.tensor(0.5), torch.tensor([[0.5]])], ids=repr
+)
 def test_any_real_number_and_one_element_tensor_is_an_amplitude(engine, one):
-    for found, plain in ((analysis(engine=engine, a1=one), analysis(engine=engine, a1=0.5)),
-                         (synthesis(engine=engine, a3=one, n=np.int64(4)), synthesis(engine=engine, a3=0.5)),
-                         (by_hand(engine, a4=one)[1], by_hand(engine, a4=0.5)[1])):  # fmt: skip
+    for found, plain in (
+        (analysis(engine=engine, a1=one), analysis(engine=engine, a1=0.5)),
+        (synthesis(engine=engine, a3=one, n=np.int64(4)), synthesis(engine=engine, a3=0.5)),
+        (by_hand(engine, a4=one)[1], by_hand(engine, a4=0.5)[1]),
+    ):
         assert found.shape == plain.shape and torch.equal(found, plain)
     leaf = torch.full((1, 1), 0.5, requires_grad=True)
     analysis(engine=engine, a1=leaf).sum().backward()
@@ -168,14 +229,17 @@ def test_large_frequencies_lose_digits_as_their_size_in_both_engines():
         assert 1e-10 < off < 6e6 * 100 * 2.3e-16 * 10, engine
 
 
-@pytest.mark.parametrize("change, error, words", [
-    ({"n": 0}, ValueError, "n must be at least 1, got 0"),
-    ({"n": 2.0}, TypeError, "n must be an integer"),
-    ({"n": True}, TypeError, "n must be an integer"),
-    ({"n": 10**30}, ValueError, "n must be at most 1099511627776, got 10000"),
-    ({"X": meta, "w": meta}, TypeError, "X must be on cpu or cuda, got meta"),
-    ({"X": torch.ones(4)}, ValueError, "X must have one coefficient per frequency, 3"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"n": 0}, ValueError, "n must be at least 1, got 0"),
+        ({"n": 2.0}, TypeError, "n must be an integer"),
+        ({"n": True}, TypeError, "n must be an integer"),
+        ({"n": 10**30}, ValueError, "n must be at most 1099511627776, got 10000"),
+        ({"X": meta, "w": meta}, TypeError, "X must be on cpu or cuda, got meta"),
+        ({"X": torch.ones(4)}, ValueError, "X must have one coefficient per frequency, 3"),
+    ],
+)
 def test_bad_input_to_synthesis(change, error, words):
     with pytest.raises(error, match=words):
         synthesis(**change)
@@ -197,6 +261,6 @@ def test_importing_sets_nothing_and_loads_nothing_heavy():
         assert before == after
         heavy = {"pandas", "matplotlib", "finufft", "statsmodels", "pywt", "scipy.stats", "papermill", "dask", "loky"}
         print(sorted(heavy & (set(sys.modules) - loaded)))
-    """  # noqa: E501
+    """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr

@@ -1,7 +1,7 @@
 """Turn the executed notebooks into pages that open from a disk with no network: nbconvert, templates in tools/site/.
 
-    python tools/build_site.py              (`make site`)         build/site/: an index and one page a notebook
-    python tools/build_site.py --share 04   (`make share NB=04`)  build/share/: one file with everything in it
+python tools/build_site.py              (`make site`)         build/site/: an index and one page a notebook
+python tools/build_site.py --share 04   (`make share NB=04`)  build/share/: one file with everything in it
 """
 
 import argparse
@@ -41,7 +41,11 @@ def files_of(path):
     """The source notebook and the tables behind a page: two dicts {name: path}."""
     name = path.name.replace("-full-", "-")
     prefix = path.name[:8] if name != path.name else path.name[:3]
-    tables = (p for p in sorted((ROOT / "data").glob(f"{prefix}*.csv")) if ("-full-" in p.name) == (name != path.name))
+    tables = (
+        p
+        for p in sorted((ROOT / "data").glob(f"{prefix}*.csv"))
+        if ("-full-" in p.name) == (name != path.name)
+    )
     return {name: ROOT / "notebooks" / name}, {p.name: p for p in tables}
 
 
@@ -65,13 +69,18 @@ def write(make, path, page, target, address, link):
         for output in cell.get("outputs", ()):
             if "text/markdown" in output.get("data", {}):
                 output.data["text/markdown"] = LINK.sub(link, output.data["text/markdown"])
-    sources, data = ({name: address(file) for name, file in part.items()} for part in files_of(path))
+    sources, data = (
+        {name: address(file) for name, file in part.items()} for part in files_of(path)
+    )
     page = look() | page | {"title": title_of(path), "sources": sources, "data": data}
     target.write_text(make.from_notebook_node(book, resources={"page": page})[0])
 
 
 def look():
-    return {"style": (HERE / "site" / "style.css").read_text(), "script": (HERE / "site" / "page.js").read_text()}
+    return {
+        "style": (HERE / "site" / "style.css").read_text(),
+        "script": (HERE / "site" / "page.js").read_text(),
+    }
 
 
 def mathjax():
@@ -98,9 +107,18 @@ def site():
             links = {}
             for word, other in (("Previous", place - 1), ("Next", place + 1)):
                 if 0 <= other < len(pages):
-                    number = pages[other].name[:2] + (", long run" if "-full-" in pages[other].name else "")
+                    number = pages[other].name[:2] + (
+                        ", long run" if "-full-" in pages[other].name else ""
+                    )
                     links[f"{word}: {number}"] = f"{pages[other].stem}.html"
-            write(make, path, {"links": links}, staging / f"{path.stem}.html", lambda file: file.name, r"[\1](\2.html)")
+            write(
+                make,
+                path,
+                {"links": links},
+                staging / f"{path.stem}.html",
+                lambda file: file.name,
+                r"[\1](\2.html)",
+            )
             for part in files_of(path):
                 for file in part.values():
                     shutil.copyfile(file, staging / file.name)
@@ -111,7 +129,15 @@ def site():
                 continue
             png, alt = picture(path)
             title, question = explore.abstract(path)
-            entries.append({"title": title, "question": question, "png": png, "alt": alt, "link": f"{path.stem}.html"})
+            entries.append(
+                {
+                    "title": title,
+                    "question": question,
+                    "png": png,
+                    "alt": alt,
+                    "link": f"{path.stem}.html",
+                }
+            )
         page = look() | {"title": TITLE, "claim": CLAIM}
         contents = make.environment.get_template("contents.html.j2")
         text = contents.render(page=page, entries=entries, resources={"inlining": {"css": []}})
@@ -128,7 +154,9 @@ def share(number):
     """One page with its tables, its source and MathJax inside, that opens anywhere."""
     names = {path.stem[:7] if "-full-" in path.name else path.stem[:2]: path for path in rendered()}
     if number not in names:
-        sys.exit(f"NB must be the number of an executed notebook, {', '.join(names)}; got {number!r}")
+        sys.exit(
+            f"NB must be the number of an executed notebook, {', '.join(names)}; got {number!r}"
+        )
     target = ROOT / "build" / "share" / f"{names[number].stem}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     script = mathjax().replace("</script", r"<\/script")
@@ -142,7 +170,9 @@ def inside(file):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--share", metavar="NB", help="number of a notebook, or 04-full for its long run")
+    arguments.add_argument(
+        "--share", metavar="NB", help="number of a notebook, or 04-full for its long run"
+    )
     given = arguments.parse_args()
     return site() if given.share is None else share(given.share)
 

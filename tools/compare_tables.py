@@ -40,7 +40,9 @@ def differences(name, committed, made):
 
 
 def main():
-    listed = subprocess.run(["git", "ls-files", "data"], capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files", "data"], capture_output=True, text=True, check=True
+    ).stdout.split()
     found = []
     for path in map(Path, listed):
         if path.suffix != ".csv" or path.name.startswith(EXEMPT_TABLES) or "-full-" in path.name:
@@ -48,7 +50,9 @@ def main():
         if not path.exists():
             found.append(f"{path.name}: no longer made")
             continue
-        committed = subprocess.run(["git", "show", f"HEAD:{path}"], capture_output=True, text=True, check=True).stdout
+        committed = subprocess.run(
+            ["git", "show", f"HEAD:{path}"], capture_output=True, text=True, check=True
+        ).stdout
         found += differences(path.name, pd.read_csv(io.StringIO(committed)), pd.read_csv(path))
     print("\n".join(found) or f"{len(listed)} tables are as committed")
     return 1 if found else 0

@@ -20,7 +20,15 @@ from pathlib import Path
 
 ROOT = Path.cwd()
 LIMIT = 1_000_000  # bytes of a rendered notebook
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
+THREADS = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    )
+}
 
 
 def digest(*paths):
@@ -32,14 +40,22 @@ def digest(*paths):
 
 def package_hash():
     """The content hash of what a notebook's results depend on besides the notebook."""
-    return digest(*sorted((ROOT / "lct_lab").glob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py")),
-                  ROOT / "constraints.txt", ROOT / "tools" / "run_notebook.py")  # fmt: skip
+    return digest(
+        *sorted((ROOT / "lct_lab").glob("*.py")),
+        *sorted((ROOT / "benchmarks").glob("*.py")),
+        ROOT / "constraints.txt",
+        ROOT / "tools" / "run_notebook.py",
+    )
 
 
 def select(only):
     found = sorted(p for p in (ROOT / "notebooks").glob("*.ipynb") if p.name[:2].isdigit())
     if only:
-        wanted = [p for p in found if p.stem == only.removesuffix(".ipynb") or p.name.startswith(f"{only}-")]
+        wanted = [
+            p
+            for p in found
+            if p.stem == only.removesuffix(".ipynb") or p.name.startswith(f"{only}-")
+        ]
         if not wanted:
             sys.exit(
                 f"NB must be the number or name of a notebook, {', '.join(p.name[:2] for p in found)}; got {only!r}"
@@ -53,10 +69,18 @@ def known_parameters(notebook):
     for cell in json.loads(notebook.read_text())["cells"]:
         if "parameters" in cell["metadata"].get("tags", []):
             assigned = [
-                node for node in ast.parse("".join(cell["source"])).body if isinstance(node, ast.Assign | ast.AnnAssign)
+                node
+                for node in ast.parse("".join(cell["source"])).body
+                if isinstance(node, ast.Assign | ast.AnnAssign)
             ]
-            targets = [node.target if isinstance(node, ast.AnnAssign) else node.targets[0] for node in assigned]
-            return {target.id: ast.literal_eval(node.value) for target, node in zip(targets, assigned, strict=True)}
+            targets = [
+                node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                for node in assigned
+            ]
+            return {
+                target.id: ast.literal_eval(node.value)
+                for target, node in zip(targets, assigned, strict=True)
+            }
     return {}
 
 
@@ -67,10 +91,16 @@ def parse(text, known, notebook):
         name, equals, value = item.partition("=")
         if not equals or name not in known:
             names = ", ".join(f"{key}={default!r}" for key, default in known.items())
-            sys.exit(f"P must be name=value pairs of the parameters of {notebook.stem}: {names}; got {item!r}")
+            sys.exit(
+                f"P must be name=value pairs of the parameters of {notebook.stem}: {names}; got {item!r}"
+            )
         kind = type(known[name])
         try:
-            found = value if kind is str else ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+            found = (
+                value
+                if kind is str
+                else ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+            )
         except (ValueError, SyntaxError):
             found = None
         if kind is float and type(found) is int:
@@ -102,16 +132,27 @@ class Job:
         self.failed = ROOT / "build" / "failed" / f"{self.name}.failed.ipynb"
 
     def is_done(self):
-        return (self.committed and self.rendered.exists() and self.stamp.exists()
-                and self.stamp.read_text() == self.hash)  # fmt: skip
+        return (
+            self.committed
+            and self.rendered.exists()
+            and self.stamp.exists()
+            and self.stamp.read_text() == self.hash
+        )
 
     def start(self, timeout):
         self.began, self.timeout = time.time(), timeout
         (ROOT / "build").mkdir(exist_ok=True)
         self.staging = Path(tempfile.mkdtemp(prefix=f"{self.name[:2]}-", dir=ROOT / "build"))
         self.executed, self.log = self.staging / f"{self.name}.ipynb", self.staging / "log.txt"
-        environment = {**os.environ, **THREADS, "LCT_LAB_OUT": str(self.staging), "LCT_LAB_PREFIX": self.prefix,
-                       "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}  # fmt: skip
+        environment = {
+            **os.environ,
+            **THREADS,
+            "LCT_LAB_OUT": str(self.staging),
+            "LCT_LAB_PREFIX": self.prefix,
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONHASHSEED": "0",
+        }
         environment.pop("JUPYTER_PATH", None)
         command = [
             sys.executable,
@@ -122,7 +163,9 @@ class Job:
             json.dumps(self.values),
         ]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def is_running(self):
         if self.process.poll() is None and time.time() - self.began > self.timeout:
@@ -148,7 +191,9 @@ class Job:
         if error is None:
             error = render(self)
         if error is None:
-            for made in sorted(p for kind in ("data", "figures") for p in (self.staging / kind).glob("*")):
+            for made in sorted(
+                p for kind in ("data", "figures") for p in (self.staging / kind).glob("*")
+            ):
                 move(made, self.target / made.relative_to(self.staging))
             move(self.executed, self.rendered)
             self.failed.unlink(missing_ok=True)
@@ -178,17 +223,26 @@ def render(job):
             cell.id = "injected-parameters"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"
-                            and "application/vnd.jupyter.widget-view+json" not in o.get("data", {})]  # fmt: skip
+            cell.outputs = [
+                o
+                for o in cell.outputs
+                if o.get("name") != "stderr"
+                and "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
+            ]
             if "parameters" in cell.metadata.get("tags", []) and index + 1 < len(book.cells):
                 cell.outputs = []
     parameters = {**known_parameters(job.notebook), **job.values}
     book.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
-        "lct_lab": {"parameters": parameters, "seed": parameters.get("seed"), "versions": tables.provenance(),
-                    "notebook": digest(job.notebook), "package": package_hash()},
-    }  # fmt: skip
+        "lct_lab": {
+            "parameters": parameters,
+            "seed": parameters.get("seed"),
+            "versions": tables.provenance(),
+            "notebook": digest(job.notebook),
+            "package": package_hash(),
+        },
+    }
     nbformat.write(book, job.executed)
     size = job.executed.stat().st_size
     return f"the rendered copy has {size} bytes, more than {LIMIT}" if size > LIMIT else None
@@ -199,13 +253,20 @@ def execute(notebook, target, values):
     import papermill
     from traitlets.config import Config
 
-    short = tempfile.mkdtemp(prefix="k")  # sockets in files, whose paths must be short: ports would be raced for
+    short = tempfile.mkdtemp(
+        prefix="k"
+    )  # sockets in files, whose paths must be short: ports would be raced for
     os.environ["JUPYTER_RUNTIME_DIR"] = short
     try:
         papermill.execute_notebook(
-            notebook, target, parameters=values, kernel_name="python3", progress_bar=False,
-            cwd=str(Path(notebook).parent), config=Config(KernelManager={"transport": "ipc", "ip": f"{short}/k"}),
-        )  # fmt: skip
+            notebook,
+            target,
+            parameters=values,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=str(Path(notebook).parent),
+            config=Config(KernelManager={"transport": "ipc", "ip": f"{short}/k"}),
+        )
     except papermill.exceptions.PapermillExecutionError as error:
         sys.exit(f"{error.ename}: {error.evalue}\nin cell {error.exec_count}:\n{error.source}")
     finally:
@@ -214,12 +275,18 @@ def execute(notebook, target, values):
 
 def run(jobs, workers, timeout):
     """Run the jobs, `workers` at once, later (longer) ones first, that of timings (06) alone and last; failures."""
-    waiting, failures, began = sorted(jobs[::-1], key=lambda job: job.name.startswith("06-")), 0, time.time()
+    waiting, failures, began = (
+        sorted(jobs[::-1], key=lambda job: job.name.startswith("06-")),
+        0,
+        time.time(),
+    )
     running = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                if running and (waiting[0].name.startswith("06-") or running[0].name.startswith("06-")):
+                if running and (
+                    waiting[0].name.startswith("06-") or running[0].name.startswith("06-")
+                ):
                     break
                 running.append(waiting.pop(0))
                 running[-1].start(timeout)
@@ -246,7 +313,9 @@ def run(jobs, workers, timeout):
 def new(name):
     target = ROOT / "notebooks" / f"{name}.ipynb"
     if len(name) < 4 or not name[:2].isdigit() or name[2] != "-":
-        sys.exit(f"NB must be two digits, a dash and the claim in words, like 12-my-question; got {name!r}")
+        sys.exit(
+            f"NB must be two digits, a dash and the claim in words, like 12-my-question; got {name!r}"
+        )
     if target.exists():
         sys.exit(f"NB must be a new name, but {target.relative_to(ROOT)} exists")
     shutil.copyfile(Path(__file__).parent / "template.ipynb", target)
@@ -260,9 +329,13 @@ def main():
     arguments.add_argument("--full", action="store_true")
     arguments.add_argument("--scheduler", default="")
     arguments.add_argument(
-        "--jobs", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+        "--jobs",
+        type=int,
+        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2,
     )
-    arguments.add_argument("--timeout", type=float, default=None, help="seconds a notebook may take")
+    arguments.add_argument(
+        "--timeout", type=float, default=None, help="seconds a notebook may take"
+    )
     arguments.add_argument("--new", metavar="NAME")
     arguments.add_argument("--execute", nargs=3, help=argparse.SUPPRESS)
     given = arguments.parse_args()
@@ -280,12 +353,18 @@ def main():
             values["full"] = True
         if given.scheduler and "scheduler" in known:
             values["scheduler"] = given.scheduler
-        jobs.append(Job(notebook, values, given.full, committed=not (given.parameters or given.scheduler)))
+        jobs.append(
+            Job(notebook, values, given.full, committed=not (given.parameters or given.scheduler))
+        )
     todo = [job for job in jobs if not job.is_done()]
     if not todo:
         print(f"nothing to do: {len(jobs)} notebooks are up to date")
         return 0
-    return 1 if run(todo, max(1, given.jobs), given.timeout or (6 * 3600 if given.full else 1800)) else 0
+    return (
+        1
+        if run(todo, max(1, given.jobs), given.timeout or (6 * 3600 if given.full else 1800))
+        else 0
+    )
 
 
 if __name__ == "__main__":
