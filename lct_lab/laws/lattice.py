@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from lct_lab.laws.quadrature import gauss
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -128,8 +130,9 @@ def _pairs_at_lag(n):
 def _correlation(n, m, lags):
     """2 Σ_ij E P_|i-j| P_{i+j} = 2 Σ_ij [ρ D_|i-j| D_{i+j} + D_2i (r_2i - ρ) / m].
 
-    ρ = r_|i-j| r_{i+j}.     The second part is the covariance, Σ_ij (D_2i (r_2i - ρ) + D_2j (r_2j - ρ)) / 2m, whose halves
-    are equal. Both parts vanish unless i is a multiple of m.
+    ρ = r_|i-j| r_{i+j}. The second part is the covariance,
+    Σ_ij (D_2i (r_2i - ρ) + D_2j (r_2j - ρ)) / 2m, whose halves are equal. Both parts
+    vanish unless i is a multiple of m.
     """
     i = np.arange(m, n, m)[:, None]
     j = np.arange(1, n)
@@ -231,15 +234,8 @@ def _class_sum(position, members, jitter, whole):
 
 def _integral(f, low, high):
     """∫ f from low to high, of an f that is smooth and swings a few times at most."""
-    x, weight = _gauss(64)
+    x, weight = gauss(64)
     return (high - low) * np.sum(weight * f(low + (high - low) * x))
-
-
-@lru_cache(maxsize=64)
-def _gauss(count):
-    """Nodes and weights of Gauss's rule on (0, 1)."""
-    x, weight = np.polynomial.legendre.leggauss(count)
-    return (x + 1) / 2, weight / 2
 
 
 # --- the picture around one frequency -----------------------------------------------------------
@@ -293,7 +289,7 @@ def _axis(gamma):
     of each other: ⌊γ⌋ + 1 before the cut and ⌊γ⌋ after it.
     """
     whole, part = int(gamma), gamma % 1
-    x, weight = _gauss(6)
+    x, weight = gauss(6)
     t, weights, alias = [], [], []
     for kind, (start, size, steps) in enumerate([(0, part, whole + 1), (part, 1 - part, whole)]):
         if size < 1e-9:
@@ -330,7 +326,7 @@ class _Frequency:
 
 def _frequency(axis, gamma, jitter):
     """e_0 = exp(iπγut),   E e_0 = r(t) = sinc(jitter γt),   E e_0 e_0* = r(t - t')."""
-    x, p = _gauss(5 + int(gamma / 3) if jitter else 1)
+    x, p = gauss(5 + int(gamma / 3) if jitter else 1)
     u = (2 * x - 1) * jitter
     t = axis.t
     root = np.sqrt(axis.weight)

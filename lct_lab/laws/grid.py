@@ -1,0 +1,277 @@
+"""Frequencies on the DCT's grid (2k + 1) π/2M, or jittered about it; w and w̃ apart (notebook 12).
+
+On the exact grid with N <= M the output is α times the input. What is left of every gradient is
+α - 1, and what jitter adds; for N > M the grid cannot tell n from 2M - n, and such samples add up.
+The sums over samples are in `lattice.sums`, what one frequency sees of its neighbours in
+`lattice.local`; `lattice.limits` has the sums as N → ∞.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lct_lab.laws import lattice, scalars
+from lct_lab.laws.scalars import Law
+
+BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.5
+
+
+def matrix(s):
+    """The sums over the grid (step 1), and the fluctuations of its operator (step 3)."""
+    return matrix_of(s, tied=False)
+
+
+def frequencies(s):
+    """{group: Law} of w and w̃ (step 3)."""
+    near = local(s, tied=False)
+    scale = scale_of(s)
+    first = {"neighbours": scale * 3 * near.square_w1, "x_0": x0_in_g(s, near)}
+    second = {"neighbours": scale * 3 * near.square_w2, "x_0": x0_in_X(s, near)}
+    floor = {"neighbours": scale * 3 * near.floor}
+    return {"w1": Law(square=first, floor=floor), "w2": Law(square=second, floor=floor)}
+
+
+def alpha_of(s):
+    """α as a number: on a grid the amplitudes are given, not averaged over."""
+    return float(np.squeeze(s.a2 * s.a4)) / 2 * math.sqrt(s.m / s.n)
+
+
+def local(s, tied):
+    """What one frequency sees of its neighbours, at this setting's γ, α and jitter."""
+    corner = (float(np.squeeze(s.a3)) / float(np.squeeze(s.a4))) ** 2
+    return lattice.local(s.gamma, alpha_of(s), corner, tied, s.jitter)
+
+
+def matrix_of(s, tied):
+    """The `scalars.Matrix` of a grid: y_n = α Σ A_nn' x_n', its sums exact, its spread local."""
+    sums, near = lattice.sums(s.n, s.m, tied, s.jitter), local(s, tied)
+    column = sums.row / s.gamma
+    spread = 2 * near.wobble + s.signal.excess * near.diagonal
+    return scalars.Matrix(
+        output=s.variance * s.alpha**2 * sums.total,
+        match=s.variance * s.alpha * sums.trace,
+        column=column,
+        row=s.a2**2 * s.variance * column,
+        wobble=max(0.0, spread),
+        drift=max(0.0, near.drift),
+        slope=0.0,
+        rest=s.variance * s.a4**2 * _rest_of_a1(s, near),
+        peak=sums.fourth,
+    )
+
+
+def _rest_of_a1(s, near):
+    """E η² / a4² σ²: the fluctuation of jitter, and the rows n = 2Mq, which add coherently."""
+    coherent = (s.a2 * s.a4 / 2 * np.sqrt(s.gamma) * near.echo - 1) ** 2
+    return near.row_error * s.later / (2 * s.n) + near.comb * coherent / s.gamma
+
+
+def scale_of(s):
+    """(4 a2² a4²/NM) σ⁴ Σ n²/2 (N - 1)/2, tends to U/3: the unit of a product's mean square."""
+    return 4 * s.a2**2 / (s.n * s.m) * s.variance * s.ramp * s.a4**2 * s.variance * s.later / 2
+
+
+def x0_scale(s):
+    """(4 a2²/NM) σ² Σ n²/2 σ_0²: the unit of what x_0 adds to g_k."""
+    return 4 * s.a2**2 / (s.n * s.m) * s.variance * s.ramp * s.signal.first_variance
+
+
+def x0_weight(s):
+    """a1 a4² √γ/2: x_0's part of g_k / 2 √M through the later outputs, over y_k."""
+    return s.a1 * s.a4**2 * np.sqrt(s.gamma) / 2
+
+
+def x0_in_g(s, near):
+    """What x_0 adds: g_k / √M = 2 x_0 (f y_k - a3) + …, f = `x0_weight`, y_k near's."""
+    f = x0_weight(s)
+    return x0_scale(s) * (f**2 * near.echo_square - 2 * s.a3 * f * near.echo + s.a3**2)
+
+
+def x0_in_X(s, near):
+    """x_0 adds a1² σ_0² to N E X_k², which is a2² σ² (N - 1)/2 without it."""
+    share = 2 * s.a1**2 * s.signal.first_variance / (s.a2**2 * s.variance * s.later)
+    return scale_of(s) * 3 * near.square_w2 * share
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How often N > M samples repeat on the exact grid, where n and 2Mq ± n are one up to a sign.
+
+    A share f of the M classes of such samples has C = c + 1 members, the others C = c, with
+    c = ⌊γ⌋, f = γ - c. In the formulas ⟨…⟩ is the mean over classes, f … + (1 - f) …
+    """
+
+    c: int
+    f: float
+
+    def mean(self, function):
+        """⟨function(C)⟩."""
+        return self.f * function(self.c + 1) + (1 - self.f) * function(self.c)
+
+    @property
+    def cubes(self):
+        """k = ((c+1)² f³ + c² (1-f)³)/γ³: what n sin(w_k n) keeps of its energy, aliases added."""
+        kept = (self.c + 1) ** 2 * self.f**3 + self.c**2 * (1 - self.f) ** 3
+        return kept / (self.c + self.f) ** 3
+
+    @property
+    def cubes_twice(self):
+        """K = ((c+1)³ f³ + c³ (1-f)³)/γ³: the same, the aliases added twice."""
+        kept = (self.c + 1) ** 3 * self.f**3 + self.c**3 * (1 - self.f) ** 3
+        return kept / (self.c + self.f) ** 3
+
+
+def folds(s):
+    """The `Folds` of γ."""
+    return Folds(c=int(s.gamma), f=s.gamma - int(s.gamma))
+
+
+def line_a1(s):
+    """2 σ² (a1 a3²/γ − a3/√γ)"""
+    return 2 * s.variance * (s.a1 * s.a3**2 / s.gamma - s.a3 / np.sqrt(s.gamma))
+
+
+def line_a3(s):
+    """2 σ² (a3 a1²/γ − a1/√γ)"""
+    return 2 * s.variance * (s.a3 * s.a1**2 / s.gamma - s.a1 / np.sqrt(s.gamma))
+
+
+def line_a2(s):
+    """2 N σ² (α² − α)/a2"""
+    return 2 * s.n * s.variance * (s.alpha**2 - s.alpha) / s.a2
+
+
+def line_a4(s):
+    """2 N σ² (α² − α)/a4"""
+    return 2 * s.n * s.variance * (s.alpha**2 - s.alpha) / s.a4
+
+
+def line_w(s):
+    """a2 a4 σ² √(N³/M) |α − 1|/√3"""
+    return s.scale * np.abs(s.alpha - 1) / np.sqrt(3)
+
+
+# On the exact grid with N > M, r = ⌊γ/2⌋ of the samples n = 2Mq see every frequency with one sign;
+# near a whole γ/2 it is ⌊(N - 1)/2M⌋ that counts.
+def line_a1_folded(s):
+    """2 σ² (a1 a3²/γ − a3/√γ + r a1 a4²/γ)"""
+    coherent = rows_of_one_sign(s) * s.a1 * s.a4**2 / s.gamma
+    return line_a1(s) + 2 * s.variance * coherent
+
+
+def line_a3_folded(s):
+    """2 σ² (a3 a1²/γ − a1/√γ + r a3 a2²/γ)"""
+    coherent = rows_of_one_sign(s) * s.a3 * s.a2**2 / s.gamma
+    return line_a3(s) + 2 * s.variance * coherent
+
+
+def rows_of_one_sign(s):
+    """r = ⌊(N - 1)/2M⌋: how many n = 2Mq there are."""
+    return s.later // (2 * s.m)
+
+
+def energy_folded(s):
+    """2 M σ² ⟨α² C² − α C⟩: twice the energy of the output, less what matches the input."""
+    return 2 * s.m * s.variance * folds(s).mean(lambda c: (s.alpha * c) ** 2 - s.alpha * c)
+
+
+def line_a2_folded(s):
+    """2 M σ² ⟨α² C² − α C⟩/a2"""
+    return energy_folded(s) / s.a2
+
+
+def line_a4_folded(s):
+    """2 M σ² ⟨α² C² − α C⟩/a4"""
+    return energy_folded(s) / s.a4
+
+
+def line_w1_folded(s):
+    """a2 a4 σ² √(N³/M) √(⟨C (α C − 1)²⟩/(3 γ))"""
+    return s.scale * np.sqrt(first_folded(s) / 3)
+
+
+def first_folded(s):
+    """|u_1|² = ⟨C (α C - 1)²⟩/γ: the error of a cosine, whose classes add up C-fold."""
+    return folds(s).mean(lambda c: c * (s.alpha * c - 1) ** 2) / s.gamma
+
+
+def line_w2_folded(s):
+    """a2 a4 σ² √(N³/M) √((1 + α² K − 2 α k)/3)"""
+    return s.scale * np.sqrt(second_folded(s) / 3)
+
+
+def second_folded(s):
+    """3 |u_2|² = 1 + α² K - 2αk, k and K `Folds.cubes` and `.cubes_twice`: of n times the sine."""
+    fold = folds(s)
+    return 1 + s.alpha**2 * fold.cubes_twice - 2 * s.alpha * fold.cubes
+
+
+def line_a1_jittered(s):
+    """2 σ² (a1 a3²/γ − a3/√γ + a1 a4² R/γ)"""
+    return line_a1(s) + 2 * s.variance * s.a1 * s.a4**2 * limits(s).row / s.gamma
+
+
+def line_a3_jittered(s):
+    """2 σ² (a3 a1²/γ − a1/√γ + a3 a2² R/γ)"""
+    return line_a3(s) + 2 * s.variance * s.a3 * s.a2**2 * limits(s).row / s.gamma
+
+
+def limits(s, tied=False):
+    """R, T, Q of a jittered grid as N → ∞: Σ E P_n², and Σ E A_nn and Σ E A_nn'² over N."""
+    return lattice.limits(s.gamma, tied, s.jitter)
+
+
+def line_a2_jittered(s):
+    """2 N σ² (α² Q − α T)/a2"""
+    limit = limits(s)
+    return 2 * s.n * s.variance * (s.alpha**2 * limit.total - s.alpha * limit.trace) / s.a2
+
+
+def line_a4_jittered(s):
+    """2 N σ² (α² Q − α T)/a4"""
+    limit = limits(s)
+    return 2 * s.n * s.variance * (s.alpha**2 * limit.total - s.alpha * limit.trace) / s.a4
+
+
+def line_w1_jittered(s):
+    """a2 a4 σ² √(N³/M) √J"""
+    return s.scale * np.sqrt(local(s, tied=False).square_w1)
+
+
+def line_w2_jittered(s):
+    """a2 a4 σ² √(N³/M) √J̃"""
+    return s.scale * np.sqrt(local(s, tied=False).square_w2)
+
+
+EXACT = {
+    "a1": line_a1,
+    "a2": line_a2,
+    "a3": line_a3,
+    "a4": line_a4,
+    "w1": line_w,
+    "w2": line_w,
+}
+FOLDED = {
+    "a1": line_a1_folded,
+    "a2": line_a2_folded,
+    "a3": line_a3_folded,
+    "a4": line_a4_folded,
+    "w1": line_w1_folded,
+    "w2": line_w2_folded,
+}
+JITTERED = {
+    "a1": line_a1_jittered,
+    "a2": line_a2_jittered,
+    "a3": line_a3_jittered,
+    "a4": line_a4_jittered,
+    "w1": line_w1_jittered,
+    "w2": line_w2_jittered,
+}
+
+
+def lines(s):
+    """{group: its leading law}: of the exact grid, N <= M or folded, or of a jittered one."""
+    if s.jitter:
+        return JITTERED
+    return EXACT if s.n <= s.m else FOLDED

@@ -1,0 +1,122 @@
+"""What a law is asked about: the sizes, the amplitudes and the signal, as one value."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+NOISES = {"uniform": (1 / 3, 1 / 5), "normal": (1.0, 3.0)}  # E x² and E x⁴
+
+
+class Moments(NamedTuple):
+    """What the laws need to know of a signal.
+
+    variance σ² = E x² and fourth E x⁴ over all samples; first_variance and first_fourth the same of
+    x_0, which has amplitudes of its own; colour κ = ∫S² / (∫S)² of the spectrum S: 1 if white.
+    """
+
+    variance: float
+    fourth: float
+    first_variance: float
+    first_fourth: float
+    colour: float
+
+    @property
+    def excess(self):
+        """E x⁴ / σ⁴ - 3: the excess kurtosis, 0 for normal noise."""
+        return self.fourth / self.variance**2 - 3
+
+
+def describe(signal):
+    """The `Moments` of "uniform" noise (σ² = 1/3), "normal", or a table (windows, n) of a signal.
+
+    Raises ValueError for another name, or a table that is not finite, or all zero.
+    """
+    if isinstance(signal, str):
+        if signal not in NOISES:
+            raise ValueError(
+                f"signal must be uniform, normal or a table of windows (windows, n), got {signal!r}"
+            )
+        variance, fourth = NOISES[signal]
+        return Moments(variance, fourth, variance, fourth, 1.0)
+    x = np.atleast_2d(np.asarray(signal, dtype=float))
+    if x.ndim != 2 or not np.isfinite(x).all() or not x.any():
+        raise ValueError(
+            "signal must be a finite table of windows (windows, n), not all zero, "
+            f"got shape {x.shape}"
+        )
+    power = np.mean(np.abs(np.fft.fft(x, 2 * x.shape[1])) ** 2, axis=0)
+    return Moments(
+        variance=np.mean(x**2),
+        fourth=np.mean(x**4),
+        first_variance=np.mean(x[:, 0] ** 2),
+        first_fourth=np.mean(x[:, 0] ** 4),
+        colour=np.mean(power**2) / np.mean(power) ** 2,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One question to a law. The amplitudes are numbers, or arrays of one shape: one law for each.
+
+    jitter : of frequencies about the grid, in units of its spacing π/M; only grids use it.
+    """
+
+    n: int
+    m: int
+    a1: np.ndarray
+    a2: np.ndarray
+    a3: np.ndarray
+    a4: np.ndarray
+    signal: Moments
+    jitter: float = 0.0
+
+    @property
+    def later(self):
+        """N - 1: the samples after x_0, and the outputs after y_0."""
+        return self.n - 1
+
+    @property
+    def gamma(self):
+        """γ = N/M."""
+        return self.n / self.m
+
+    @property
+    def variance(self):
+        """σ² = E x²."""
+        return self.signal.variance
+
+    @property
+    def b(self):
+        """b = (a2 a4 / 2)²: Σ_n E y_n² is N b σ² where the outputs add up independently."""
+        return (self.a2 * self.a4 / 2) ** 2
+
+    @property
+    def alpha(self):
+        """α = a2 a4 / 2√γ = √(b/γ), signed: the share of its input that a tied start returns."""
+        return self.a2 * self.a4 / 2 / np.sqrt(self.gamma)
+
+    @property
+    def q(self):
+        """q = a1/√γ: Σ_k X_k / √M = q x_0 + ζ."""
+        return self.a1 / np.sqrt(self.gamma)
+
+    @property
+    def p(self):
+        """p = a3 q - 1: y_0 - x_0 = p x_0 + a3 ζ."""
+        return self.a3 * self.q - 1
+
+    @property
+    def unit(self):
+        """U = (a2 a4 σ²)² N³/M: the mean square of a frequency's gradient is U times a number."""
+        return (self.a2 * self.a4 * self.variance) ** 2 * self.n**3 / self.m
+
+    @property
+    def scale(self):
+        """√U = a2 a4 σ² √(N³/M): the rms of a frequency's gradient is √U times a number."""
+        return self.a2 * self.a4 * self.variance * np.sqrt(self.n**3 / self.m)
+
+    @property
+    def ramp(self):
+        """Σ_{n≥1} n²/2: the mean of |t|², t_n = n sin(w n), over w."""
+        return self.later * self.n * (2 * self.n - 1) / 12

@@ -1,0 +1,118 @@
+"""w and w̃ independent draws, each sorted: neighbours add up, and w_k and w̃_k nearly meet.
+
+In a sorted draw w_{k+d} - w_k is a sum of d gaps, each nearly exponential of mean π/M, whose
+characteristic function is φ(v) = 1/(1 - iv) at v = πn/M. Everything here comes from its powers
+(notebook 07), and from the two draws being order statistics of the same rank ("pairing").
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from lct_lab.laws import shuffled
+from lct_lab.laws.chain import chain
+from lct_lab.laws.quadrature import gauss
+from lct_lab.laws.scalars import Law
+
+BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.4
+NODES = 80  # of the integral H(γ)
+DEPTH = 40  # times √m: how far the pairing is summed term by term
+
+
+def sorted_profile(v, gamma):
+    """h(v) = (1/U) ∫_0^U S(u, v) du, U = πγ: E y_n² = b σ² (1 + h(πn/M)) (notebook 07, step 2).
+
+    S(u, v) = uv / (u²v² + (u-v)²) - uv / (u²v² + (u+v)²) is the sum over all distances d in the
+    sorted order of 2 Re φ(u)^d Re φ(v)^d: the two sides' cosines at d gaps.
+    """
+    v, width = np.asarray(v, dtype=float), math.pi * gamma
+    square = 1 + v**2
+    near, far = (square * width - v) / v**2, (square * width + v) / v**2
+    logarithm = np.log1p(-4 * width * v / ((width + v) ** 2 + (width * v) ** 2))
+    return (v / 2 * logarithm + np.arctan(near) + np.arctan(far)) / (square * width)
+
+
+@lru_cache(maxsize=4096)
+def sorting(gamma):
+    """H(γ) = (1/U) ∫_0^U h(v) dv, U = πγ: sorting makes E Σ y_n² larger by 1 + H (step 3)."""
+    t, weight = gauss(NODES)
+    v = math.pi * gamma * (1 - (1 - t) ** 2)  # nodes crowd at v = U, where h bends over a width U²
+    return float(np.sum(weight * 2 * (1 - t) * sorted_profile(v, gamma)))
+
+
+def pairing(n, m):
+    """(2/M) Σ_n E Σ_k cos(w_k n) cos(w̃_k n) = Σ_{j=1}^{n-1} J(π² j²/m), tends to √(πm)/2 (step 3).
+
+    J(c) = ∫_0^1 e^{-c t(1-t)} dt = (2/√c) D(√c/2), D Dawson's integral: the k-th of m sorted
+    uniforms has variance t(1-t)/m at t = k/m, so its cosine has mean cos(πjt) e^{-π²j²t(1-t)/2m}.
+    Beyond `DEPTH` √m, where J(c) ≈ 2/c, the sum is an integral.
+    """
+    from scipy.special import dawsn
+
+    root = math.pi * np.arange(1, min(n, int(DEPTH * math.sqrt(m)) + 2)) / math.sqrt(m)
+    far = 2 * m / math.pi**2 * max(0.0, 1 / (len(root) + 0.5) - 1 / (n - 0.5))
+    return float(np.sum(2 / root * dawsn(root / 2))) + far
+
+
+def matrix(s):
+    """The shuffled matrix, its squares times 1 + H(γ), and a match from the pairing."""
+    match = s.variance * s.alpha * pairing(s.n, s.m)
+    return shuffled.independent_matrix(s, gain=1 + sorting(s.gamma), match=match)
+
+
+def frequencies(s):
+    """{group: Law} of w and w̃, to order M^{-½} (notebook 07, "Frequency gradients")."""
+    f_w, f_w2, f_floor = chain(s.gamma)
+    unit, near = s.unit / 3, pairs_within_resolution(s)
+    colour = s.signal.colour
+    w = {
+        "input": unit * colour,
+        "chain of outputs": unit * colour * s.b * f_w,
+        "pairing": unit * colour * near * (1 - s.alpha * (1 + s.gamma)),
+        "finite size": shuffled.small_of_w(s),
+    }
+    w2 = {
+        "input": unit * colour,
+        "chain of outputs": unit * colour * s.b * f_w2,
+        "pairing": unit * colour * near,
+        "finite size": shuffled.small_of_w2(s),
+    }
+    floor = {"pairing": unit * near / 2, "chain of outputs": unit * s.b * f_floor}
+    return {"w1": Law(square=w, floor=floor), "w2": Law(square=w2, floor=floor)}
+
+
+def pairs_within_resolution(s):
+    """c = 2 pairing/N, tends to √(πM)/N: the chance that w̃_k lies within 1/N of w_k.
+
+    Such a pair adds c to both mean squares, and takes c α(1 + γ) from w's: it meets the part of g_k
+    that the outputs make with the opposite sign.
+    """
+    return 2 * pairing(s.n, s.m) / s.n
+
+
+def line_a2(s):
+    """N a2 a4² σ²/2 (1 + H(γ))"""
+    return shuffled.line_a2(s) * (1 + sorting(s.gamma))
+
+
+def line_a4(s):
+    """N a2² a4 σ²/2 (1 + H(γ))"""
+    return shuffled.line_a4(s) * (1 + sorting(s.gamma))
+
+
+def line_w1(s):
+    """a2 a4 σ² √(N³/M) √((1 + b F(γ))/3)"""
+    return s.scale * np.sqrt((1 + s.b * chain(s.gamma)[0]) / 3)
+
+
+def line_w2(s):
+    """a2 a4 σ² √(N³/M) √((1 + b F̃(γ))/3)"""
+    return s.scale * np.sqrt((1 + s.b * chain(s.gamma)[1]) / 3)
+
+
+def lines(s):
+    """{group: its leading law}: a1 and a3 as shuffled, for they see w through sums that sorting
+    leaves alone."""
+    own = {"a2": line_a2, "a4": line_a4, "w1": line_w1, "w2": line_w2}
+    return shuffled.lines(s) | own
