@@ -1,4 +1,4 @@
-"""Gradient scale laws of the learnable cosine transform: measured, derived, and used to train it."""
+"""Gradient scale laws of the learnable cosine transform: measured, derived, used to train it."""
 
 from importlib import import_module
 
@@ -10,9 +10,10 @@ _HOMES = {
     "LCT": "models",
     "gradients": "probes",
     "probe": "probes",
-    "probe_module": "probes",
-    "predict": "theory",
-    "param_groups": "balance",
+    "probe_module": "modules",
+    "predict": "laws",
+    "compare": "compare",
+    "param_groups": "training",
     "recover": "training",
     "sweep": "sweeps",
 }

@@ -1,58 +1,121 @@
-"""Imports point one way, the package stays thin, and it speaks of itself alone."""
+"""Imports point one way, chapters can be lifted out, and importing the package costs nothing."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "lct_lab"
-MODULES = {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py")}
 
-# What each module may import of lct_lab; checks, the sentences for bad input, is a leaf that anyone may.
-ALLOWED = {
-    "checks": set(),
-    "signals": set(),
-    "init": set(),
-    "theory": set(),
-    "nufft": set(),
-    "tables": set(),
-    "plots": {"tables"},
-    "balance": {"theory"},
-    "transform": {"nufft"},
-    "models": {"init", "transform"},
-    "probes": {"models", "init", "signals", "transform", "nufft"},
-    "training": {"models", "init", "signals", "transform", "nufft", "balance", "probes", "theory"},
-    "sweeps": {"probes", "signals", "tables"},
+# What each module at the top, and each folder as a whole, imports of lct_lab: this and no more.
+# `checks`, the sentences that bad input gets, is a leaf that anyone may.
+IMPORTS = {
     "__init__": set(),
-    "explore": {"probes", "tables", "plots", "theory", "init", "signals", "transform", "models"},
-    "__main__": {"sweeps", "tables", "init", "signals", "probes"},
+    "__main__": {"sweeps"},
+    "book": {"tables"},
+    "checks": set(),
+    "compare": {"init", "laws", "plots", "probes", "signals", "tables"},
+    "explore": {
+        "book",
+        "compare",
+        "init",
+        "laws",
+        "plots",
+        "probes",
+        "signals",
+        "tables",
+        "transform",
+    },
+    "init": set(),
+    "laws": {"init"},
+    "models": {"init", "transform"},
+    "modules": {"probes"},
+    "nufft": set(),
+    "plots": {"init", "tables"},
+    "probes": {"init", "nufft", "signals", "transform"},
+    "signals": set(),
+    "sweeps": {"init", "probes", "signals", "tables"},
+    "tables": set(),
+    "training": {"laws", "models", "nufft", "signals", "transform"},
+    "transform": {"nufft"},
 }
-OUTSIDE = {"theory": {"torch"}, "plots": {"torch"}, "signals": {"torch"}, "tables": {"torch"}}
+# Beside the command line, only `compare`, where measurement and law meet, imports a chapter.
+MAY_IMPORT_CHAPTERS = {"compare", "__main__"}
+NEVER = {
+    "init": {"torch"},
+    "laws": {"torch"},
+    "plots": {"torch"},
+    "signals": {"torch"},
+    "tables": {"torch"},
+}
 
 
-def imports(tree):
-    """(package, module) of every import, also those inside functions."""
-    for node in ast.walk(tree):
+def files():
+    """Every file of the package, by the name of its module at the top or of its folder."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path
+
+
+def imported(path):
+    """(package, first module below it) of every import in a file, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            for name in node.names:
-                package, _, module = name.name.partition(".")
-                yield package, module
+            names = [name.name for name in node.names]
         elif isinstance(node, ast.ImportFrom):
-            package, _, module = node.module.partition(".")
-            for name in node.names:
-                yield package, module or (name.name if package == "lct_lab" else "")
+            names = [f"{node.module}.{name.name}" for name in node.names]
+        else:
+            continue
+        for name in names:
+            package, *inner = name.split(".")
+            yield package, inner[0] if inner else ""
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_point_one_way(name):
-    found = set(imports(MODULES[name]))
-    inside = {module.split(".")[0] for package, module in found if package == "lct_lab"}
-    assert inside - {"checks"} <= ALLOWED[name]
-    packages = {package for package, _ in found}
-    assert not packages & OUTSIDE.get(name, set())
+UNITS = sorted({unit for unit, _ in files()})
+FOUND = {
+    unit: {pair for name, path in files() if name == unit for pair in imported(path)}
+    for unit in UNITS
+}
+CHAPTERS = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_imports_are_those_that_are_stated(unit):
+    inside = {module for package, module in FOUND[unit] if package == "lct_lab"}
+    assert inside & set(UNITS) - {unit, "checks"} == IMPORTS[unit]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_heavy_and_foreign_packages_stay_where_they_belong(unit):
+    packages = {package for package, _ in FOUND[unit]}
+    assert not packages & NEVER.get(unit, set())
     assert not packages & {"dask", "distributed", "papermill"}
-    assert name == "nufft" or "finufft" not in packages
+    assert unit == "nufft" or "finufft" not in packages
 
 
-def test_thin():
-    assert sum(len(path.read_text().splitlines()) for path in PACKAGE.glob("*.py")) <= 3200
+def test_the_stated_imports_have_no_circle():
+    order, waiting = [], dict(IMPORTS)
+    while waiting:
+        free = [unit for unit, needs in waiting.items() if needs <= set(order)]
+        assert free, f"these import each other: {', '.join(waiting)}"
+        order += free
+        waiting = {unit: needs for unit, needs in waiting.items() if unit not in free}
+
+
+def test_the_thin_part_does_not_need_the_chapters():
+    thin = set(UNITS) - CHAPTERS - MAY_IMPORT_CHAPTERS
+    assert not {unit: IMPORTS[unit] & CHAPTERS for unit in thin if IMPORTS[unit] & CHAPTERS}
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = "{'torch', 'pandas', 'scipy', 'matplotlib', 'finufft', 'numpy'}"
+    program = f"import sys, lct_lab; print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_every_public_name_is_where_the_package_says():
+    program = "import lct_lab; print(all(callable(getattr(lct_lab, n)) for n in lct_lab.__all__))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "True", result.stderr
