@@ -12,7 +12,7 @@ _HOMES = {
     "probe": "probes",
     "probe_module": "modules",
     "predict": "laws",
-    "compare": "compare",
+    "compare": "comparison",
     "param_groups": "training",
     "recover": "training",
     "sweep": "sweeps",

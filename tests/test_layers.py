@@ -16,10 +16,10 @@ IMPORTS = {
     "__main__": {"sweeps"},
     "book": {"tables"},
     "checks": set(),
-    "compare": {"init", "laws", "plots", "probes", "signals", "tables"},
+    "comparison": {"init", "laws", "plots", "probes", "signals", "tables"},
     "explore": {
         "book",
-        "compare",
+        "comparison",
         "init",
         "laws",
         "plots",
@@ -41,8 +41,8 @@ IMPORTS = {
     "training": {"laws", "models", "nufft", "signals", "transform"},
     "transform": {"nufft"},
 }
-# Beside the command line, only `compare`, where measurement and law meet, imports a chapter.
-MAY_IMPORT_CHAPTERS = {"compare", "__main__"}
+# Beside the command line, only `comparison`, where measurement and law meet, imports a chapter.
+MAY_IMPORT_CHAPTERS = {"comparison", "__main__"}
 NEVER = {
     "init": {"torch"},
     "laws": {"torch"},
