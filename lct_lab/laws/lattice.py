@@ -130,9 +130,8 @@ def _pairs_at_lag(n):
 def _correlation(n, m, lags):
     """2 Σ_ij E P_|i-j| P_{i+j} = 2 Σ_ij [ρ D_|i-j| D_{i+j} + D_2i (r_2i - ρ) / m].
 
-    ρ = r_|i-j| r_{i+j}. The second part is the covariance,
-    Σ_ij (D_2i (r_2i - ρ) + D_2j (r_2j - ρ)) / 2m, whose halves are equal. Both parts
-    vanish unless i is a multiple of m.
+    ρ = r_|i-j| r_{i+j}. The second part is the covariance, of which half comes from D_2i and
+    as much from D_2j. Both parts vanish unless i is a multiple of m.
     """
     i = np.arange(m, n, m)[:, None]
     j = np.arange(1, n)
