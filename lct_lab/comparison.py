@@ -157,8 +157,8 @@ class Comparison:
             axes = plots.figure(1, 2, width=10, height=4.2)[1]
         shown = self.table.loc[["rms", "median"]].reset_index()
         left, right = axes
-        plots.measured(shown, ax=left).set_title(self.title())
-        plots.residuals(shown, ax=right).set_title("Measured / predicted - 1, and the band")
+        plots.measured(shown, ax=left).set_title(self.title(), fontsize=10)
+        plots.residuals(shown, ax=right).set_title("On the band of the verdict", fontsize=10)
         return axes
 
 
@@ -192,35 +192,40 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     if law is None:
         law = pd.DataFrame(columns=LAW, index=raw["group"].unique(), dtype=float)
     level = 1 - (1 - confidence) / (len(statistics) * len(law))
-    parts = {
-        name: _against(intervals(raw, level, name), law, name, confidence, level)
-        for name in statistics
-    }
-    table = pd.concat(parts, names=["statistic", "group"])
+    parts = {name: intervals(raw, level, name) for name in statistics}
+    found = pd.concat(parts, names=["statistic", "group"])
+    wanted = _law_of(statistics, law).reindex(found.index)
+    table = judge(
+        found["measured"],
+        found["error"],
+        wanted["predicted"],
+        wanted["band"],
+        confidence=confidence,
+        interval=(found["low"], found["high"]),
+        unit=wanted["unit"],
+    )
+    table["ratio"] = table["ratio"].where(table["predicted"].abs() > wanted["rounding"])
+    table["starts"] = _starts(table, wanted["band"] * wanted["unit"], found["inits"], level)
+    table.insert(2, "low", found["low"])
+    table.insert(3, "high", found["high"])
     table.attrs = {"confidence": confidence}
     return table
 
 
-def _against(found, law, statistic, confidence, level):
-    """The rows of one statistic, judged."""
-    column, of, band = LAW_COLUMNS[statistic]
-    law = law.reindex(found.index)
+def _law_of(statistics, law):
+    """What a law says of each (statistic, group): predicted, band, rounding, and the band's unit.
+
+    The unit is such that band · unit is the band of the law and the rounding.
+    """
     rounding = law["rounding"] if "rounding" in law else 0.0
-    unit = law[of] + rounding / law[band]  # so that band · unit is the band and the rounding
-    table = judge(
-        found["measured"],
-        found["error"],
-        law[column],
-        law[band],
-        confidence=confidence,
-        interval=(found["low"], found["high"]),
-        unit=unit,
-    )
-    table["ratio"] = table["ratio"].where(table["predicted"].abs() > rounding)
-    table["starts"] = _starts(table, law[band] * unit, found["inits"], level)
-    table.insert(2, "low", found["low"])
-    table.insert(3, "high", found["high"])
-    return table
+    parts = {}
+    for name in statistics:
+        column, of, band = LAW_COLUMNS[name]
+        unit = law[of] + rounding / law[band]
+        parts[name] = pd.DataFrame(
+            {"predicted": law[column], "band": law[band], "rounding": rounding, "unit": unit}
+        )
+    return pd.concat(parts)
 
 
 def _starts(table, width, inits, level):
@@ -260,9 +265,14 @@ def scale(raw, by="group"):
     keys = [by] if isinstance(by, str) else list(by)
     _require_columns(raw, (*keys, "rms"))
     squares = raw.assign(square=raw["rms"] ** 2).groupby(by, sort=False, observed=True)["square"]
-    root = squares.mean() ** 0.5
-    error = squares.std() / squares.count() ** 0.5 / 2 / root
+    root, error = _root(squares.mean(), squares.std() / squares.count() ** 0.5)
     return pd.DataFrame({"measured": root, "error": error})
+
+
+def _root(mean, error):
+    """√mean of a mean that has a standard error, and that of the root, error / (2 √mean)."""
+    root = mean**0.5
+    return root, error / 2 / root
 
 
 def _require_columns(table, names):
@@ -271,59 +281,50 @@ def _require_columns(table, names):
 
 
 def intervals(raw, confidence=CONFIDENCE, statistic="rms"):
-    """One statistic of every group with its confidence interval.
+    """One statistic of every group with its confidence interval, by group.
 
-    Returns a DataFrame by group with the columns measured, error, low, high and inits. rms, mean :
-    over starts, of the group's rms and of its signed mean. median : over starts, of the median over
-    the group's entries. confidence : of each interval by itself.
+    rms, mean : over starts, of the group's rms and of its signed mean. median : over starts, of the
+    median over the group's entries. confidence : of each interval by itself. Returns a DataFrame
+    with the columns measured, error, low, high and inits.
     """
     column = {"rms": "rms", "mean": "mean", "median": "median_abs"}[statistic]
-    _require_columns(raw, ("group", column))
+    _require_columns(raw, ("init", "group", column))
+    wide = raw.pivot(index="init", columns="group", values=column)[list(raw["group"].unique())]
     interval = {"rms": _of_rms, "mean": _of_mean, "median": _of_median}[statistic]
-    groups = raw.groupby("group", sort=False, observed=True)[column]
-    rows = {name: interval(values.to_numpy(dtype=float), confidence) for name, values in groups}
-    table = pd.DataFrame.from_dict(
-        rows, orient="index", columns=["measured", "error", "low", "high"]
-    ).rename_axis("group")
-    if statistic == "rms":
-        table[["measured", "error"]] = scale(raw)
-    table["error"] = table["error"].fillna(np.inf)
-    return table.assign(inits=groups.count())
+    found = interval(wide.to_numpy(dtype=float), confidence)
+    columns = dict(zip(("measured", "error", "low", "high"), found, strict=True))
+    return pd.DataFrame(columns, index=wide.columns).assign(inits=len(wide))
 
 
 def _of_rms(values, confidence):
-    """The rms of `values`: an interval for ln S, S the mean of the squares s.
+    """The rms of each column: an interval for its logarithm.
 
-        S e^{-t c} … S e^{h(t) c},   c = sd(s) / (√inits S),   t Student's quantile
-
-    with h of `_stretched`.
+        rms e^{-t c} … rms e^{h(t) c},   c = error / rms,   t Student's quantile, h of `_stretched`
 
     Squares of gradients are skewed: a few starts carry their mean, and where those are not among
     the starts drawn, mean and error are both too small. Student's interval by itself then misses
     one correct law in seven at 20 starts, where it should miss one in a hundred.
     """
-    S, error, skewness = _moments(np.square(values))
-    if S == 0:
-        return 0.0, error, 0.0, 0.0
-    root, t = math.sqrt(S), _quantile(confidence, len(values))
-    with np.errstate(over="ignore"):  # two starts reach to infinity
-        high = np.exp(_stretched(t, skewness, len(values)) * error / S / 2)
-    low = np.exp(-t * error / S / 2)
-    return root, error / 2 / root, root * low, root * high
+    mean, error_of_mean, skewness = _moments(np.square(values))
+    t = _student(confidence, len(values))
+    with np.errstate(invalid="ignore", over="ignore"):  # all zero; a start or two
+        rms, error = _root(mean, error_of_mean)
+        c = np.where(mean > 0, error / rms, 0.0)
+        high = rms * np.exp(_stretched(t, skewness, len(values)) * c)
+    return rms, np.where(mean > 0, error, error_of_mean), rms * np.exp(-t * c), high
 
 
 def _of_mean(values, confidence):
-    """The mean of `values`: mean - t e … mean + h(t) e for a longer tail upwards, or mirrored."""
+    """The mean of each column: mean - t e … mean + h(t) e if its longer tail is up, or mirrored."""
     mean, error, skewness = _moments(values)
-    t = _quantile(confidence, len(values))
-    upwards, downwards = (
-        _stretched(t, g, len(values)) if g > 0 else t for g in (skewness, -skewness)
-    )
-    return mean, error, mean - error * downwards, mean + error * upwards
+    t = _student(confidence, len(values))
+    reach = _stretched(t, abs(skewness), len(values))
+    down, up = np.where(skewness < 0, reach, t), np.where(skewness > 0, reach, t)
+    return mean, error, mean - down * error, mean + up * error
 
 
 def _of_median(values, confidence):
-    """The median of `values`: between two order statistics, whatever the distribution.
+    """The median of each column: between two order statistics, whatever the distribution.
 
     The number of values below the median is binomial, so the k-th smallest and the k-th largest
     enclose it but for twice the chance of fewer than k. The error is half the distance of the
@@ -331,33 +332,38 @@ def _of_median(values, confidence):
     """
     from scipy.special import bdtr
 
-    count, ordered = len(values), np.sort(values)
-    sides = np.clip(0.5 + np.array([-0.5, 0.5]) / math.sqrt(count), 0, 1)
-    error = np.ptp(np.quantile(ordered, sides)) / 2 if count > 1 else np.inf
+    count, ordered = len(values), np.sort(values, axis=0)
+    median = np.median(values, axis=0)
+    if count == 1:
+        return median, np.full_like(median, np.inf), 0 * median, np.full_like(median, np.inf)
+    sides = 0.5 + np.array([-0.5, 0.5]) / math.sqrt(count)
+    error = np.ptp(np.quantile(values, sides, axis=0), axis=0) / 2
     chances = 2 * bdtr(np.arange(count), count, 0.5)  # of as many or fewer below the median
     k = int(np.sum(chances <= 1 - confidence))
     if k == 0:
-        return np.median(ordered), error, 0.0, np.inf
-    return np.median(ordered), error, ordered[k - 1], ordered[count - k]
+        return median, error, 0 * median, np.full_like(median, np.inf)
+    return median, error, ordered[k - 1], ordered[count - k]
 
 
 def _moments(values):
-    """Mean, its standard error, and its skewness g, that of the values over √inits."""
-    count, mean = len(values), np.mean(values)
-    if count < 2:
-        return mean, np.inf, 0.0
-    spread = np.std(values, ddof=1)
-    if spread == 0:
-        return mean, 0.0, 0.0
-    skewness = np.mean(((values - mean) / spread) ** 3) / math.sqrt(count)
-    return mean, spread / math.sqrt(count), skewness
+    """Mean of each column, its standard error, and its skewness g, that of the values over √inits.
+
+    Of one start the error is infinite.
+    """
+    count, mean = len(values), np.mean(values, axis=0)
+    if count == 1:
+        return mean, np.full_like(mean, np.inf), np.zeros_like(mean)
+    spread = np.std(values, axis=0, ddof=1)
+    cubes = np.mean((values - mean) ** 3, axis=0)
+    cubed = np.where(spread > 0, spread, 1.0) ** 3  # where nothing spreads the cubes are zero
+    return mean, spread / math.sqrt(count), cubes / cubed / math.sqrt(count)
 
 
-def _quantile(confidence, count):
+def _student(confidence, count):
     """Student's t for a mean of `count` values."""
     from scipy.special import stdtrit
 
-    return stdtrit(count - 1, (1 + confidence) / 2) if count > 1 else np.inf
+    return stdtrit(max(count - 1, 1), (1 + confidence) / 2)
 
 
 def _stretched(t, g, inits):
@@ -371,7 +377,7 @@ def _stretched(t, g, inits):
     at 5 … 1000 starts of every kind, at most one table of six rows in twenty then has an "outside",
     and 0.03 of them on average at 20 starts.
     """
-    return (1 + 15 / inits) * (t + max(g, 0.0) * t**2 / 3)
+    return (1 + 15 / inits) * (t + np.maximum(g, 0.0) * t**2 / 3)
 
 
 def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=None, unit=None):

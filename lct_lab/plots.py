@@ -1,9 +1,12 @@
-"""The look of every figure, the pictures that recur, and how they are saved. A table comes in, an Axes goes out."""
+"""The look of every figure, the pictures that recur, and how they are saved.
+
+A table comes in, an Axes goes out.
+"""
 
 from lct_lab.init import GROUPS
 from lct_lab.tables import output
 
-# Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker everywhere.
+# Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker
 INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -18,6 +21,8 @@ SYMBOLS = {
     "w1": r"$w$",
     "w2": r"$\tilde w$",
 }
+
+BAND = {"lw": 7, "alpha": 0.28}  # of a prediction: a wide line underneath the markers
 
 STYLE = {
     "figure.constrained_layout.use": True,
@@ -47,7 +52,7 @@ STYLE = {
 
 
 def use_style():
-    """Give this session's figures the lab's look: notebooks call it once, importing changes nothing."""
+    """Give this session's figures the lab's look; importing alone changes nothing."""
     import matplotlib.pyplot as plt
     from cycler import cycler
 
@@ -55,16 +60,18 @@ def use_style():
 
 
 def figure(rows=1, columns=1, *, width=9.0, height=3.6, **options):
-    """A figure and its axes: (Figure, Axes or array of Axes), as plt.subplots returns them; sizes in inches."""
+    """A figure and its axes, as plt.subplots returns them: (Figure, Axes or array). In inches."""
     import matplotlib.pyplot as plt
 
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
 def save_figure(figure, name, alt):
-    """Write figures/NAME.svg and .png, the same bytes for the same picture, and show it with its alternative text.
+    """Write figures/NAME.svg and .png, the same bytes for the same picture, and show it with its
+    alternative text.
 
-    Returns an object that a notebook displays as the PNG with `alt`, a sentence for readers who cannot see it.
+    Returns an object that a notebook displays as the PNG with `alt`, a sentence for readers who
+    cannot see it.
     """
     import matplotlib.pyplot as plt
 
@@ -114,7 +121,7 @@ def matrix(values, *, ax=None, title=None, limit=None):
 
 
 def strips(table, *, value="mean_abs", by="group", ax=None):
-    """One dot per init and group on a log axis, with the median as a bar: the spread of a gradient over inits."""
+    """The spread of a gradient over inits: on a log axis a dot each, and their median as a bar."""
     import numpy as np
 
     ax = _axes(ax)
@@ -122,15 +129,10 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     names = list(dict.fromkeys(table[by]))
     for place, name in enumerate(names):
         values = table.loc[table[by] == name, value].to_numpy()
-        colour = LOOK.get(name, {"color": COLOURS[place % len(COLOURS)]})["color"]
-        dots = {
-            "color": colour,
-            "alpha": 0.35,
-            "ms": 4,
-            "mew": 0,
-            "rasterized": True,
-        }  # vectors would weigh megabytes
-        ax.plot(place + rng.uniform(-0.28, 0.28, len(values)), values, ".", **dots)
+        beside = place + rng.uniform(-0.28, 0.28, len(values))
+        colour = _look(name, place)["color"]
+        # as vectors the dots would weigh megabytes
+        ax.plot(beside, values, ".", color=colour, alpha=0.35, ms=4, mew=0, rasterized=True)
         ax.plot([place - 0.36, place + 0.36], [np.median(values)] * 2, color=INK, lw=2)
     ax.set_yscale("log")
     ax.set_xticks(range(len(names)), [SYMBOLS.get(name, name) for name in names])
@@ -138,25 +140,22 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     return ax
 
 
+def _look(name, place):
+    """Colour and marker of a group, or of whatever else is drawn at `place`."""
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    return LOOK.get(name, {"color": colour, "marker": marker})
+
+
 def scales(table, *, x, measured, predicted=None, by="group", ax=None):
-    """Measured against predicted scale on log axes: the prediction a wide band underneath, the measurement markers.
+    """Measured scale as markers on log axes, the predicted one a wide band underneath.
 
     `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`.
     """
     ax = _axes(ax)
     for place, (name, rows) in enumerate(table.groupby(by, sort=False)):
-        look = LOOK.get(
-            name, {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
-        )
+        look = _look(name, place)
         if predicted is not None:
-            ax.plot(
-                rows[x],
-                rows[predicted],
-                color=look["color"],
-                lw=7,
-                alpha=0.28,
-                solid_capstyle="round",
-            )
+            ax.plot(rows[x], rows[predicted], color=look["color"], solid_capstyle="round", **BAND)
         ax.plot(rows[x], rows[measured], ls="none", label=SYMBOLS.get(name, name), **look)
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -173,17 +172,20 @@ def measured(table, *, ax=None):
     for place, look, row in _places(table):
         if row.predicted > 0:
             ends = [place - 0.16, place + 0.16]
-            ax.plot(ends, [row.predicted] * 2, color=look["color"], lw=7, alpha=0.28)
+            ax.plot(ends, [row.predicted] * 2, color=look["color"], **BAND)
         _marker(ax, place, row.measured, row.low, row.high, look)
     ax.set_yscale("log")
+    ax.set_ylabel("|gradient|")
     _groups_below(ax, table)
+    _statistics_beside(ax, table)
     return ax
 
 
 def residuals(table, *, ax=None):
-    """Measured over predicted, less one, of every group, on the band within which the law promises it.
+    """Measured over predicted, less one, of every group, on the band that its law promises.
 
-    table : as in `measured`, with the columns ratio and band besides.
+    table : as in `measured`, with the columns ratio, band and verdict besides. Where the verdict is
+    "outside", it is written beside the marker.
     """
     ax = _axes(ax)
     shown = table[table["ratio"].notna()]
@@ -191,16 +193,22 @@ def residuals(table, *, ax=None):
         ax.add_patch(_band(place, row.band, look["color"]))
         ends = (end / row.predicted - 1 for end in (row.low, row.high))
         _marker(ax, place, row.ratio - 1, *ends, look)
+        if row.verdict == "outside":
+            note = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 8}
+            ax.annotate("outside", (place - 0.06, row.ratio - 1), **note)
+    if shown.empty:
+        note = {"ha": "center", "va": "bottom", "transform": ax.transAxes}
+        ax.text(0.5, 0.52, "no ratio: no law, or a gradient of zero", **note)
     ax.axhline(0, color=INK, lw=0.8)
     reach = 1.25 * max([0.05, *shown["band"], *(shown["ratio"] - 1).abs()])
     ax.set_ylim(max(-reach, -1.05), reach)
-    ax.set_ylabel("measured / predicted - 1")
+    ax.set_ylabel("measured / predicted − 1")
     _groups_below(ax, table)
     return ax
 
 
 def _places(table):
-    """(place on the axis, look, row) of each row: groups side by side, statistics within a group."""
+    """(place on the axis, look, row) of each row; the statistics of a group are side by side."""
     statistics = list(dict.fromkeys(table["statistic"]))
     for row in table.itertuples():
         order = statistics.index(row.statistic)
@@ -216,8 +224,14 @@ def _band(place, band, colour):
 
 
 def _marker(ax, place, value, low, high, look):
+    """A marker with its interval, an end that is infinite left out."""
+    import numpy as np
+
     errors = [[value - low], [high - value]]
-    ax.errorbar([place], [value], yerr=errors, ls="none", elinewidth=1.4, capsize=2.5, **look)
+    if np.isfinite(errors).all():
+        ax.errorbar([place], [value], yerr=errors, elinewidth=1.4, capsize=2.5, ls="none", **look)
+    else:
+        ax.plot([place], [value], ls="none", **look)
 
 
 def _groups_below(ax, table):
@@ -227,18 +241,28 @@ def _groups_below(ax, table):
     ax.grid(False, axis="x")
 
 
+def _statistics_beside(ax, table):
+    """A legend of which markers are filled, in grey because each group has its own colour."""
+    from matplotlib.lines import Line2D
+
+    names = list(dict.fromkeys(table["statistic"]))
+    grey = {"color": GREY, "marker": "o", "ls": "none"}
+    handles = [
+        Line2D([], [], **grey, markerfacecolor=PAPER if name != names[0] else GREY)
+        for name in names
+    ]
+    if (table["predicted"] > 0).any():
+        handles.append(Line2D([], [], color=GREY, **BAND))
+        names.append("predicted")
+    ax.legend(handles, names, loc="best")
+
+
 def slope(ax, power, anchor, label=None, span=None):
-    """A dashed reference line y = y0 (x/x0)^power through `anchor` = (x0, y0) across `span`, with its label."""
+    """A dashed line y = y0 (x/x0)^power through `anchor` = (x0, y0) across `span`, labelled."""
     import numpy as np
 
     ends = np.array(ax.get_xlim() if span is None else span, dtype=float)
-    ax.plot(
-        ends,
-        anchor[1] * (ends / anchor[0]) ** power,
-        "--",
-        color=GREY,
-        lw=1.1,
-        label=label,
-        scalex=False,
-    )
+    x0, y0 = anchor
+    line = y0 * (ends / x0) ** power
+    ax.plot(ends, line, "--", color=GREY, lw=1.1, label=label, scalex=False)
     return ax

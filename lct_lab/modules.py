@@ -1,0 +1,126 @@
+"""Gradients of any torch module over random inits and sizes: rows like those of `probe`."""
+
+import numpy as np
+import torch
+
+from lct_lab import checks
+from lct_lab.probes import _summaries
+
+
+def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
+    """Gradients of every named parameter of any torch module over random inits and sizes.
+
+    Parameters
+    ----------
+    build : size -> module, drawing its init from torch's generator; frozen parameters are left out.
+    sizes : list of sizes. batch : (size, torch Generator) -> input of `loss`.
+    loss : (module, batch) -> scalar tensor.
+    curvature : when positive, as many Rademacher vectors v estimate the Hessian's diagonal,
+    E v ⊙ Hv, whose mean over the parameter's entries is the column curvature.
+
+    Returns a DataFrame, one row per size, init and parameter: size, init, group (the parameter's
+    name), mean, rms, mean_abs, median_abs, max_abs, loss[, curvature]. Row i of a size depends on
+    (seed, size, i) alone, and torch's global generator is left as it was. Raises ValueError or
+    TypeError naming the argument.
+    """
+    import pandas as pd
+
+    sizes = _require_arguments(build, sizes, batch, loss)
+    inits, seed = checks.require_size("inits", inits), checks.require_size("seed", seed, 0)
+    curvature = checks.require_size("curvature", curvature, 0)
+    rows = []
+    for size in sizes:
+        for index in range(inits):
+            stream = np.random.SeedSequence(seed, spawn_key=(size, index))
+            of_init, of_batch = (int(state) for state in stream.generate_state(2))
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(of_init)
+                module = build(size)
+                trained = _require_trained(module)
+                drawn = batch(size, torch.Generator().manual_seed(of_batch))
+                measured = _gradients(trained, _require_loss(loss(module, drawn)), curvature)
+            rows += [{"size": size, "init": index, **row} for row in measured]
+    return pd.DataFrame(rows)
+
+
+def _gradients(trained, value, curvature):
+    """The rows of one module: of every parameter its gradient's summaries, loss and curvature."""
+    parameters = list(trained.values())
+    found = torch.autograd.grad(
+        value, parameters, create_graph=curvature > 0, materialize_grads=True
+    )
+    rows = []
+    for name, gradient in zip(trained, found, strict=True):
+        entries = gradient.detach().double().cpu().reshape(1, -1).numpy()
+        summary = {column: values.item() for column, values in _summaries(entries).items()}
+        rows.append({"group": name, **summary, "loss": value.item()})
+    if curvature:
+        for row, mean in zip(rows, _mean_diagonals(found, parameters, curvature), strict=True):
+            row["curvature"] = mean
+    return rows
+
+
+def _mean_diagonals(gradients, parameters, draws):
+    """Mean over each parameter's entries of the Hessian's diagonal, estimated by E v ⊙ Hv.
+
+    The entries of v are signs, drawn anew `draws` times. No off-diagonal entry survives the mean,
+    since E v_i v_j = 0 for i ≠ j. A gradient without a graph is constant and adds nothing.
+    """
+    means = [0.0] * len(parameters)
+    curved = [place for place, gradient in enumerate(gradients) if gradient.requires_grad]
+    for _ in range(draws if curved else 0):
+        signs = [torch.randint_like(g, 0, 2).mul(2).sub(1) for g in gradients]
+        products = torch.autograd.grad(
+            [gradients[place] for place in curved],
+            parameters,
+            [signs[place] for place in curved],
+            retain_graph=True,
+            materialize_grads=True,
+        )
+        for place, (v, Hv) in enumerate(zip(signs, products, strict=True)):
+            means[place] += (v * Hv).mean().item() / draws
+    return means
+
+
+def _require_arguments(build, sizes, batch, loss):
+    """Return `sizes` as a list of ints, or raise unless it is one and the others are functions."""
+    for name, function in (("build", build), ("batch", batch), ("loss", loss)):
+        if not callable(function):
+            raise TypeError(f"{name} must be a function, got {function!r}")
+    if not hasattr(sizes, "__iter__"):
+        raise TypeError(f"sizes must be a list of at least one size, got {sizes!r}")
+    checked = [checks.require_size("sizes", size) for size in sizes]
+    if not checked:
+        raise TypeError(f"sizes must be a list of at least one size, got {checked!r}")
+    return checked
+
+
+def _require_trained(module):
+    """Return the module's parameters that require a gradient, by name, or raise."""
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"build must return a torch module, got {type(module).__name__}")
+    named = module.named_parameters()
+    trained = {name: parameter for name, parameter in named if parameter.requires_grad}
+    if not trained:
+        raise ValueError(
+            "build must return a module with parameters that require a gradient, got none"
+        )
+    for name, parameter in trained.items():
+        if parameter.is_complex():
+            raise TypeError(
+                f"build must return a module of real parameters, got {name} of {parameter.dtype}"
+            )
+    return trained
+
+
+def _require_loss(value):
+    """Return `value`, or raise unless it is a real scalar tensor with a graph."""
+    if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
+        shaped = hasattr(value, "shape")
+        got = f"shape {tuple(value.shape)}" if shaped else type(value).__name__
+        raise TypeError(
+            f"loss must return a scalar tensor that depends on the parameters, got {got}"
+        )
+    if value.is_complex():
+        raise TypeError(f"loss must return a real scalar tensor, got {value.dtype}")
+    return value

@@ -1,0 +1,256 @@
+"""Scales against loops, intervals against scipy and simulation, verdicts that do not cry wolf."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import pytest  # noqa: E402
+import scipy.stats  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from lct_lab import comparison, probe, signals, tables  # noqa: E402
+from lct_lab.comparison import by_errors, compare, judge, judged, scale  # noqa: E402
+
+ONES = (1, 1, 1, 1)
+KINDS = {
+    "sorted": ("random", False),
+    "shuffled": ("shuffled", False),
+    "tied": ("random", True),
+    "jittered": ("jittered", False),
+}
+
+
+@pytest.fixture(scope="module")
+def shuffled():
+    """A right law, decided: 2000 shuffled starts with amplitudes of one."""
+    return compare(128, 64, init="shuffled", amplitudes=ONES, inits=2000)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_scale_and_its_error_are_those_of_a_loop_for_any_grouping():
+    raw = pd.concat([probe(20, m, inits=7, seed=m).assign(m=m) for m in (15, 5)])
+    found = scale(raw, by=["m", "group"])
+    assert list(found.index[:2]) == [(15, "a1"), (15, "a2")]
+    for (m, group), row in found.iterrows():
+        squares = raw.loc[(raw["m"] == m) & (raw["group"] == group), "rms"].to_numpy() ** 2
+        root = np.sqrt(squares.mean())
+        assert row["measured"] == pytest.approx(root, rel=1e-14)
+        assert row["error"] == pytest.approx(squares.std(ddof=1) / 7**0.5 / 2 / root, rel=1e-13)
+    alone = raw.query("m == 5 and init == 3")
+    assert scale(alone)["measured"].to_list() == pytest.approx(alone["rms"].to_list(), rel=1e-15)
+    assert scale(alone)["error"].isna().all()
+    with pytest.raises(ValueError, match=r"columns size, group, rms, got none called \['size'\]"):
+        scale(raw, by=["size", "group"])
+
+
+def test_scale_writes_the_digits_of_a_committed_table():
+    raw = probe(300, 150, init="shuffled", amplitudes=ONES, inits=250, seed=0)
+    committed = pd.read_csv(tables.root() / "data" / "08-laws.csv", dtype=str)
+    rows = committed.query("m == '150' and tied == 'False' and of != 'loss'").set_index("of")
+    written = scale(raw).loc[rows.index].map("{:.9g}".format)
+    assert written.equals(rows[["measured", "error"]].rename_axis("group"))
+
+
+def test_one_call_gives_rms_mean_and_median_of_every_group_with_law_and_verdict(shuffled):
+    table, raw = shuffled.table, shuffled.raw
+    assert list(table.index.get_level_values("statistic").unique()) == ["rms", "mean", "median"]
+    assert list(shuffled.rms.index) == ["a1", "a2", "a3", "a4", "w1", "w2"]
+    columns = "measured error low high predicted ratio band verdict starts"
+    assert list(table) == columns.split()
+    law, by_group = shuffled.law, raw.groupby("group")
+    assert shuffled.rms["predicted"].equals(law["rms"])
+    assert shuffled.mean["measured"].to_dict() == pytest.approx(by_group["mean"].mean().to_dict())
+    medians = by_group["median_abs"].median()
+    assert shuffled.median["measured"].to_dict() == medians.to_dict()
+    assert shuffled.median["predicted"].equals(law["median_abs"])
+    assert (shuffled.mean["band"] == law["band"]).all()
+    assert (shuffled.median["band"] == law["median_band"]).all()
+    losses = raw.groupby("init")["loss"].first()
+    assert shuffled.loss["measured"] == pytest.approx(losses.mean())
+    assert shuffled.loss["predicted"] == pytest.approx(losses.mean(), rel=0.02)
+
+
+def test_a_right_law_is_within_and_one_wrong_by_a_tenth_outside(shuffled):
+    decided = [("rms", group) for group in ("a2", "a4", "w1", "w2")]
+    assert (shuffled.rms.loc[["w1", "w2"], "verdict"] == "within").all()
+    assert (shuffled.table["verdict"] != "outside").all()
+    for factor in (0.9, 1.1):
+        wrong = shuffled.law.assign(rms=factor * shuffled.law["rms"])
+        assert (judged(shuffled.raw, wrong).loc[decided, "verdict"] == "outside").all()
+    few = judged(shuffled.raw.query("init < 20"), wrong).loc[decided]
+    assert (few["verdict"] == "undecided").any(), "twenty starts cannot tell"
+
+
+def test_as_many_starts_as_it_says_decide_what_was_undecided(shuffled):
+    first = judged(shuffled.raw.query("init < 300"), shuffled.law, statistics=("rms",))
+    undecided = first.query("verdict == 'undecided' and starts <= 2000")
+    assert len(undecided) >= 2
+    for (_, group), row in undecided.iterrows():
+        enough = shuffled.raw.query("init < @row.starts")
+        found = judged(enough, shuffled.law, statistics=("rms",))
+        assert found.loc[("rms", group), "verdict"] == "within"
+        assert row["starts"] == float(f"{row['starts']:.2g}"), "two digits, no more"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_correct_laws_are_called_outside_in_one_table_of_twenty_at_most(kind):
+    """Tables of 20 starts each, of the rms alone and of all three statistics."""
+    init, tied = KINDS[kind]
+    settings = dict(init=init, tied=tied, amplitudes=None, signal="uniform", batch=1)
+    law = comparison.predicted(128, 128, **settings)
+    raw = probe(128, 128, init=init, tied=tied, inits=1000, seed=1)
+    outside = []
+    for _, few in raw.groupby(raw["init"] // 20):
+        tables_found = judged(few, law, statistics=("rms",)), judged(few, law)
+        outside.append([(found["verdict"] == "outside").any() for found in tables_found])
+    assert len(outside) == 50 and (np.mean(outside, axis=0) <= 0.06).all()
+
+
+@pytest.mark.parametrize("inits", (5, 20, 100))
+def test_intervals_hold_for_squares_of_products_of_normals(inits):
+    """E (Z₁Z₂)² = 1, with a kurtosis of 81: Student's interval misses it one time in four."""
+    rng, missed, by_student = np.random.default_rng(inits), 0, 0
+    for _ in range(400):
+        values = np.prod(rng.standard_normal((2, inits)), axis=0)
+        _, _, low, high = comparison._of_rms(values[:, None], 0.95)
+        missed += not low <= 1 <= high
+        squares = values**2
+        gap = abs(squares.mean() - 1) * inits**0.5 / squares.std(ddof=1)
+        by_student += gap > scipy.stats.t.ppf(0.975, inits - 1)
+    assert missed <= 0.07 * 400 < by_student
+
+
+@given(st.integers(1, 60), st.floats(0.5, 0.9999))
+def test_interval_of_a_median_is_the_distribution_free_one(inits, confidence):
+    values = np.random.default_rng(inits).exponential(size=inits)
+    measured, _, low, high = comparison._of_median(values[:, None], confidence)
+    theirs = scipy.stats.quantile_test(values, q=1, p=0.5).confidence_interval(confidence)
+    assert measured == np.median(values)
+    if np.isnan([theirs.low, theirs.high]).any():
+        assert (low, high) == (0, np.inf)
+    else:
+        assert (low, high) == (theirs.low, theirs.high)
+
+
+def test_error_of_a_median_is_its_spread_over_repetitions():
+    rng = np.random.default_rng(0)
+    samples = rng.exponential(size=(300, 200))
+    errors = [comparison._of_median(samples.T, 0.95)[1]]
+    assert np.mean(errors) == pytest.approx(np.median(samples, axis=1).std(), rel=0.15)
+
+
+def test_one_start_decides_nothing_and_warns_of_nothing(recwarn):
+    found = compare(64, 64, inits=1)
+    assert (found.table["verdict"] == "undecided").all() and found.table["starts"].isna().all()
+    assert np.isinf(found.table["error"]).all()
+    found.plot()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("dtype", (torch.float64, torch.float32))
+def test_a_gradient_that_is_zero_is_zero_to_rounding(dtype):
+    found = compare(64, 64, init="orthogonal", tied=True, inits=10, dtype=dtype)
+    assert (found.table["verdict"] == "within").all() and found.table["ratio"].isna().all()
+    off = compare(64, 32, init="orthogonal", tied=True, inits=10, dtype=dtype)
+    nothing = off.law.assign(rms=0.0, mean=0.0)
+    assert (judged(off.raw, nothing).loc["rms", "verdict"] == "outside").all()
+
+
+def test_where_no_law_applies_it_says_so_and_scales_are_still_to_be_had(monkeypatch):
+    raw = probe(20, 16, inits=12)
+    found = judged(raw, None)
+    assert (found["verdict"] == "no law").all() and found["predicted"].isna().all()
+    pd.testing.assert_frame_equal(found.loc["rms"][["measured", "error"]], scale(raw), rtol=1e-14)
+    assert comparison.summary(found) == "No law here."
+    monkeypatch.setattr(comparison.probes, "probe", None)  # nothing is measured in vain
+    with pytest.raises(ValueError, match="at least 32, got 20"):
+        compare(20, 16)
+
+
+def test_a_recording_is_one_table_of_windows_for_law_and_starts():
+    found = compare(64, 32, init="shuffled", signal="ecg", inits=30, batch=2, seed=3)
+    options = dict(init="shuffled", inits=30, batch=2, seed=3)
+    windows = comparison.windows("ecg", 64, 32, **options)
+    assert windows.shape == (64, 64) and found.raw.attrs["signal"] == "ecg"
+    assert probe(64, 32, signal=windows, **options).equals(found.raw)
+    assert comparison.windows("normal", 64, 32, **options) == "normal"
+    assert set(np.round(windows.std(1), 12)) == {1.0} and len(signals.recording("ecg")) == 1
+
+
+def test_confidence_is_that_of_all_rows_together():
+    one, error, band = pd.Series([1.0]), 0.02, 0.05
+    many = pd.Series([1.0] * 40)
+    assert judge(one * 1.095, error, 1.0, band)["verdict"].to_list() == ["outside"]
+    assert set(judge(many * 1.095, error, 1.0, band)["verdict"]) == {"undecided"}
+    assert set(judge(one, error, 1.0, band)["verdict"]) == {"within"}
+    assert set(judge(many, error, 1.0, band)["verdict"]) == {"undecided"}
+    assert set(judge(one, error, 1.0, band, confidence=0.999)["verdict"]) == {"undecided"}
+    nan = pd.Series([np.nan] * 40)
+    both = judge(pd.concat([one * 1.095, many]), error, pd.concat([one, nan]), band)
+    assert both["verdict"].to_list() == ["outside"] + ["no law"] * 40
+
+
+def test_verdicts_by_errors_are_within_outside_and_undecided():
+    measured, error = pd.Series([1.01, 1.2, 1.01]), pd.Series([0.001, 0.001, 0.5])
+    table = by_errors(measured, pd.Series([1.0, 1.0, 1.0]), 0.02, error)
+    assert list(table["verdict"]) == ["within", "outside", "undecided"]
+    assert list(table) == ["measured", "error", "predicted", "ratio", "band", "verdict"]
+    assert list(by_errors(measured, 1.0, 0.02)["verdict"]) == ["within", "outside", "within"]
+
+
+def test_verdicts_by_errors_are_those_of_the_committed_table():
+    rows = pd.read_csv(tables.root() / "data" / "04-verdicts.csv")
+    again = by_errors(rows["measured"], rows["predicted"], rows["band"], rows["error"])
+    assert again["verdict"].equals(rows["verdict"])
+
+
+@pytest.mark.parametrize(
+    "change, error, words",
+    (
+        ({"confidence": 1.0}, ValueError, "confidence must be between 0 and 1, got 1.0"),
+        ({"confidence": "95"}, TypeError, "confidence must be a real number, got '95'"),
+        ({"inits": 0}, ValueError, "inits must be at least 1, got 0"),
+        ({"init": "zeros"}, ValueError, "init must be one of"),
+        ({"dtype": torch.float16}, TypeError, "dtype must be torch.float32 or torch.float64"),
+        ({"signal": "noise"}, ValueError, "signal must be an array or one of"),
+    ),
+)
+def test_bad_input(change, error, words):
+    with pytest.raises(error, match=words):
+        compare(**{"n": 64, "m": 64, **change})
+
+
+def test_bands_and_rows_that_cannot_be_judged_are_named():
+    for policy in (lambda m: judge(m, 0.1, 1.0, 0), lambda m: by_errors(m, 1.0, 0)):
+        with pytest.raises(ValueError, match="band must be a positive relative width, got 0"):
+            policy(pd.Series([1.0]))
+    with pytest.raises(
+        ValueError, match=r"raw must have the columns .* none called \['init', 'rms'\]"
+    ):
+        judged(pd.DataFrame({"group": ["a1"]}), None)
+
+
+def test_it_displays_and_draws_what_the_table_says(shuffled):
+    html = shuffled._repr_html_()
+    assert "2000 untied shuffled starts, N = 128, M = 64" in html and "95% confidence" in html
+    assert "Of 18 rows" in repr(shuffled) and "w2" in repr(shuffled)
+    left, right = shuffled.plot()
+    figure, axes = plt.subplots(1, 2)
+    assert shuffled.plot(axes) is axes
+    assert left.get_yscale() == "log" and len(right.patches) == 12
+    heights = sorted(patch.get_height() / 2 for patch in right.patches)
+    bands = sorted(shuffled.table.loc[["rms", "median"], "band"])
+    assert heights == pytest.approx(bands)
+    wrong = judged(shuffled.raw, shuffled.law.assign(rms=1.2 * shuffled.law["rms"]))
+    marked = comparison.Comparison(wrong, shuffled.loss, shuffled.raw, shuffled.law).plot()[1]
+    outside = (wrong.loc[["rms", "median"], "verdict"] == "outside").sum()
+    assert [text.get_text() for text in marked.texts] == ["outside"] * outside
