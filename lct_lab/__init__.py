@@ -12,7 +12,7 @@ _HOMES = {
     "probe": "probes",
     "probe_module": "probes",
     "predict": "theory",
-    "param_groups": "balance",
+    "param_groups": "training",
     "recover": "training",
     "sweep": "sweeps",
 }

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import lct_lab
-from lct_lab import balance, theory
+from lct_lab import theory
+from lct_lab.training import rates
 
 
 def factors(model, rule, **options):
@@ -19,7 +20,7 @@ def factors(model, rule, **options):
 )
 def test_any_optimizer_takes_them(optimizer):
     model = lct_lab.LCT(40, 40)
-    for rule in balance.RULES:
+    for rule in rates.RULES:
         stepper = optimizer(lct_lab.param_groups(model, rule, 1e-3))
         model.loss(torch.ones(40)).backward()
         stepper.step()
@@ -56,7 +57,7 @@ def test_equal_makes_measured_steps_equal():
 
 
 def test_curvature_is_the_gauss_newton_diagonal():
-    """At the DCT the Hessian of E L / Nσ² is Gauss-Newton's; rate times its diagonal is the same at every size."""
+    """At the DCT the Hessian is Gauss-Newton's; its product with the rate does not depend on n."""
     from lct_lab import training
 
     products = []
