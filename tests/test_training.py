@@ -1,4 +1,4 @@
-"""The expected loss is the definition's, schedules do what they say, and training finds the DCT or says why not."""
+"""The expected loss is the definition's; training finds the DCT, or says why not."""
 
 import numpy as np
 import pytest

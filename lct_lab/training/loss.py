@@ -1,0 +1,212 @@
+"""How well a model reconstructs: the exact expected loss over white input, the bins it fills."""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lct_lab import nufft
+
+
+def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
+    """E L / Nσ² over white input, exactly; 1 is what predicting nothing costs.
+
+    E L / Nσ² = ‖A - I‖² / N = (‖A‖² - 2 tr A) / N + 1,    A = scale · W₂W₁  (N, N)
+
+    W₁ is analysis and W₂ synthesis, without their 1/√N and 1/√M. With Σ over the frequencies k,
+
+    A_00 / scale = a1 a3 M,                 A_0j / scale = a2 a3 Σ cos(w_k j),
+    A_i0 / scale = a1 a4 Σ cos(w̃_k i),     A_ij / scale = a2 a4 Σ cos(w̃_k i) cos(w_k j),
+    i, j = 1 … N-1.
+
+    Tied models (w2 None, w̃ = w): one nonuniform FFT and O(N), and one more for the gradient.
+    Untied: O(M²).
+
+    n : samples. a1 … a4 : numbers or tensors. w1, w2 : tensors (m,), radians per sample.
+    scale : 1/√(nm) when None, that of the model itself.
+    Returns a scalar tensor, differentiable once in everything but n (untied: any number of times).
+    """
+    m = len(w1)
+    scale = 1 / math.sqrt(n * m) if scale is None else scale
+    if w2 is None:
+        amplitudes = [torch.as_tensor(a, dtype=w1.dtype) for a in (a1, a2, a3, a4)]
+        return _TiedLoss.apply(n, scale, *amplitudes, w1)
+    square, trace = _untied(n, m, a1, a2, a3, a4, w1, w2)
+    return (scale**2 * square - 2 * scale * trace) / n + 1
+
+
+def filled_bins(w, n):
+    """How many of the n bins (kπ/n, (k+1)π/n), centred on the DCT's frequencies, hold one of w."""
+    folded = np.abs((np.asarray(w) + np.pi) % (2 * np.pi) - np.pi)
+    return len(np.unique(np.minimum((folded * n / np.pi).astype(int), n - 1)))
+
+
+# Tied: A is Toeplitz plus Hankel
+
+
+class _TiedLoss(torch.autograd.Function):
+    """The tied loss and its gradient in one go, in numpy: they share the frequencies' plan."""
+
+    @staticmethod
+    def forward(ctx, n, scale, *parameters):
+        *amplitudes, w = (p.double().numpy() for p in parameters)
+        # `fit` sees what is not finite, and says so
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, gradients = _tied(n, scale, *amplitudes, w)
+        dtype = parameters[-1].dtype
+        ctx.gradients = [
+            torch.as_tensor(gradient, dtype=dtype).reshape(p.shape)
+            for gradient, p in zip(gradients, parameters, strict=True)
+        ]
+        return torch.tensor(value, dtype=dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, upstream):
+        return None, None, *(upstream * gradient for gradient in ctx.gradients)
+
+
+def _tied(n, scale, a1, a2, a3, a4, w):
+    """The tied loss and its gradients by a1, a2, a3, a4 and w.
+
+    With P(l) = Σ_k cos(l w_k), l <= 2n - 2, and Σ_k cos(w_k i) cos(w_k j) = ½ (P(|i-j|) + P(i+j)),
+
+    ‖A‖² / scale² = (a1 a3 m)² + ((a2 a3)² + (a1 a4)²) E + ¼ (a2 a4)² I
+    tr A / scale = a1 a3 m + ½ a2 a4 D
+
+    E the square of an edge (row or column 0), I that of the inner block and D its trace.
+    The frequencies enter through P alone: ∂P(l)/∂w_k = -l sin(l w_k).
+    """
+    m = len(w)
+    P, moments = nufft.lag_sums(w, 2 * n - 1)
+    E = P[1:n] @ P[1:n]
+    I, I_by_P = _inner_square(P, n)
+    D = (n - 1) * m + P[2::2].sum()
+
+    corner = a1 * a3 * m
+    edges = (a2 * a3) ** 2 + (a1 * a4) ** 2
+    inner = (a2 * a4) ** 2 / 4
+    square = corner**2 + edges * E + inner * I
+    trace = corner + a2 * a4 / 2 * D
+    loss = (scale**2 * square - 2 * scale * trace) / n + 1
+
+    by_P = scale**2 * inner * I_by_P
+    by_P[1:n] += 2 * scale**2 * edges * P[1:n]
+    by_P[2::2] -= scale * a2 * a4
+    by_w = -moments(by_P)
+    by_amplitudes = _tied_by_amplitudes(m, scale, a1, a2, a3, a4, E, I, D)
+    return loss, [gradient / n for gradient in (*by_amplitudes, by_w)]
+
+
+def _tied_by_amplitudes(m, scale, a1, a2, a3, a4, E, I, D):
+    """The gradients of ‖A‖² - 2 tr A by a1, a2, a3 and a4, in the names of `_tied`."""
+    half_square_by_a1 = a1 * (a3 * m) ** 2 + a1 * a4**2 * E
+    half_square_by_a2 = a2 * a3**2 * E + a2 * a4**2 / 4 * I
+    half_square_by_a3 = a3 * (a1 * m) ** 2 + a3 * a2**2 * E
+    half_square_by_a4 = a4 * a1**2 * E + a4 * a2**2 / 4 * I
+    s, t = 2 * scale**2, 2 * scale
+    return (
+        s * half_square_by_a1 - t * a3 * m,
+        s * half_square_by_a2 - t * a4 / 2 * D,
+        s * half_square_by_a3 - t * a1 * m,
+        s * half_square_by_a4 - t * a2 / 2 * D,
+    )
+
+
+def _inner_square(P, n):
+    """I = Σ_{i,j=1}^{n-1} (P(|i-j|) + P(i+j))² and its gradient by P, both in O(n).
+
+    I = Σ_l c(l) P(l)² + 2 Σ_s P(s) Q(s),    Q(s) = Σ_d P(|d|),    s = i + j >= 2,  d = i - j
+
+    c(l) and r(s) as in `_IndexPairs`. At a given s, d runs in steps of two from -r(s) to r(s), so
+    that Q is a prefix sum of P over the lags of one parity.
+    """
+    pairs = _index_pairs(n)
+    twice = 2 * P
+    twice[0] = P[0]  # d = 0 occurs once, every other |d| twice
+    Q = _sums_by_parity(twice)[pairs.r]
+    I = pairs.c @ P**2 + 2 * P[2:] @ Q
+
+    gradient = 2 * pairs.c * P
+    gradient[2:] += 2 * Q
+    lag = np.arange(n - 1)  # those that occur as |d|: with every s from lag + 2 to 2n - 2 - lag
+    sums = _sums_by_parity(P)
+    gradient[lag] += np.where(lag == 0, 2, 4) * (sums[2 * n - 2 - lag] - sums[lag])
+    return I, gradient
+
+
+def _sums_by_parity(values):
+    """S(l) = v(l) + v(l-2) + v(l-4) + …"""
+    sums = np.empty_like(values)
+    sums[::2], sums[1::2] = values[::2].cumsum(), values[1::2].cumsum()
+    return sums
+
+
+class _IndexPairs(NamedTuple):
+    """Of the pairs 1 <= i, j < n.
+
+    c : (2n-1,), c(l) says how many |i-j| are l plus how many i+j are l.
+    r : (2n-3,), from s = 2 on, r(s) is the largest i-j where i+j = s.
+    """
+
+    c: np.ndarray
+    r: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def _index_pairs(n):
+    lag = np.arange(2 * n - 1)
+    differences = np.maximum(n - 1 - lag, 0) * np.where(lag == 0, 1, 2)
+    totals = np.maximum(np.minimum(lag - 1, 2 * n - 1 - lag), 0)
+    s = lag[2:]
+    return _IndexPairs(c=differences + totals, r=np.minimum(s - 2, 2 * n - 2 - s))
+
+
+# Untied: by both Gram matrices. Their sums of cosines are here and not in laws, whose closed sums
+# are numpy's: these must be differentiable by torch.
+
+
+def _untied(n, m, a1, a2, a3, a4, w1, w2):
+    """‖A‖² and tr A, over scale² and scale.
+
+    ‖A‖² / scale² = Σ_{k,l} G_kl G̃_kl,    G_kl = a1² + a2² Σ_j cos(w_k j) cos(w_l j),
+
+    and G̃ alike of a3, a4 and w̃.
+    """
+    gram1 = a1**2 + a2**2 / 2 * _double_products(w1, n)
+    gram2 = a3**2 + a4**2 / 2 * _double_products(w2, n)
+    inner = _dirichlet(w2 - w1, n) + _dirichlet(w2 + w1, n)
+    return (gram1 * gram2).sum(), a1 * a3 * m + a2 * a4 / 2 * inner.sum()
+
+
+def _double_products(w, n):
+    """2 Σ_{j=1}^{n-1} cos(w_k j) cos(w_l j), for every k and l: (m,) -> (m, m).
+
+    (cos(n w_k) cos((n-1) w_l) - cos((n-1) w_k) cos(n w_l)) / (cos w_k - cos w_l) - 1
+
+    by Christoffel and Darboux: outer products, without a sine for each pair. Close pairs, whose
+    quotient is 0/0, go by the Dirichlet sums of their difference and their sum.
+    """
+    low, high, cosine = torch.cos((n - 1) * w), torch.cos(n * w), torch.cos(w)
+    apart = cosine[:, None] - cosine
+    near = apart.detach().abs() < 1e-3
+    numerator = torch.outer(high, low) - torch.outer(low, high)
+    far = numerator / torch.where(near, 1.0, apart) - 1
+    k, l = near.nonzero(as_tuple=True)
+    direct = _dirichlet(w[k] - w[l], n) + _dirichlet(w[k] + w[l], n)
+    return far.index_put((k, l), direct)
+
+
+def _dirichlet(v, n):
+    """Σ_{j=1}^{n-1} cos(v j) = (sin((n-½) v) / sin(v/2) - 1) / 2.
+
+    Near multiples of 2π, where that is 0/0, its first two terms: n - 1 - v² (n-1) n (2n-1) / 12.
+    """
+    reduced = v - 2 * torch.pi * torch.round(v / (2 * torch.pi)).detach()
+    near = reduced.abs() * n < 1e-4
+    series = n - 1 - reduced**2 * ((n - 1) * n * (2 * n - 1) / 12)
+    u = torch.where(near, 1.0, reduced)
+    closed = (torch.sin((n - 0.5) * u) / torch.sin(u / 2) - 1) / 2
+    return torch.where(near, series, closed)
