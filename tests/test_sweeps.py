@@ -1,14 +1,17 @@
-"""Sweeps survive: every fault with real processes and real kills, then the same bytes. `-s` prints the table."""
+"""Sweeps survive: faults with real processes and kills, then the same bytes (-s: a table)."""
 
+import ast
 import multiprocessing
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +21,8 @@ import torch
 
 import lct_lab
 from lct_lab import probes, sweeps, tables
-from lct_lab.__main__ import main
+from lct_lab.sweeps import log, plan
+from lct_lab.sweeps.command import main
 
 GRID = dict(
     n=[40, 64], m=[32], init=["random", "shuffled"], inits=15, block=5, seed=3, progress=False
@@ -196,7 +200,8 @@ INTERRUPTED = """if True:
     def slow(executor):
         print("ready", flush=True)
         try:
-            sweep(60_000, 60_000, inits=400, block=100, directory={directory!r}, executor=executor, progress=False)
+            where = dict(directory={directory!r}, executor=executor, progress=False)
+            sweep(60_000, 60_000, inits=400, block=100, **where)
         except KeyboardInterrupt:
             print("interrupted", flush=True)
     if __name__ == "__main__":
@@ -284,8 +289,9 @@ def test_two_drivers_at_once(undisturbed, tmp_path):
     ]
     for driver in drivers:
         driver.start()
-    live = tmp_path / f".living.parquet.{sweeps.socket.gethostname()}.{os.getpid()}.part"
-    dead = tmp_path / f".dead.parquet.{sweeps.socket.gethostname()}.{2**22 - 7}.part"
+    host = socket.gethostname()
+    live = tmp_path / f".living.parquet.{host}.{os.getpid()}.part"
+    dead = tmp_path / f".dead.parquet.{host}.{2**22 - 7}.part"
     for driver in drivers:
         driver.join()
     assert [driver.exitcode for driver in drivers] == [0, 0] and shards(tmp_path) == made
@@ -472,7 +478,7 @@ def test_threads_share_a_sweep_and_leave_torch_as_it_was(undisturbed, tmp_path):
 
 def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    sweeps._commit.cache_clear()
+    log.commit.cache_clear()
     run(tmp_path, n=40, init="random", inits=5)
     assert '"commit": "unknown"' in (tmp_path / "log.jsonl").read_text()
 
@@ -484,6 +490,33 @@ def test_drivers_of_different_sweeps_in_one_directory_keep_both_plans(tmp_path):
     next(tmp_path.glob("plan-*.json")).write_text("[")
     with pytest.raises(ValueError, match="plan-.*json is damaged"):
         sweeps.status(tmp_path)
+
+
+def imported(path):
+    """The files of the package that `path` imports, at the top or inside its functions."""
+    package = Path(lct_lab.__file__).parent
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("lct_lab"):
+            names = [f"{node.module}.{name.name}" for name in node.names] + [node.module]
+        elif isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        else:
+            names = []
+        for name in names:
+            file = package.parent / (name.replace(".", "/") + ".py")
+            if package in file.parents and file.is_file():
+                yield file
+
+
+def test_a_shards_name_covers_all_the_code_that_its_content_depends_on():
+    package = Path(lct_lab.__file__).parent
+    found, waiting = set(), [package / "sweeps" / "shards.py"]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(imported(path))
+    assert {str(path.relative_to(package)) for path in found} == set(plan.CODE)
 
 
 def test_tables_that_disagree_are_not_mixed(tmp_path):

@@ -1,0 +1,197 @@
+"""`sweep`: read the shards that are there, compute the others, here or over an executor."""
+
+import json
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from lct_lab import tables
+from lct_lab.sweeps import log, shards, state
+from lct_lab.sweeps.plan import blocks, shard_name
+
+
+def sweep(
+    n,
+    m,
+    *,
+    init="random",
+    tied=False,
+    inits=100,
+    seed=0,
+    directory,
+    executor=None,
+    progress=True,
+    block=100,
+    signal="uniform",
+    batch=1,
+    amplitudes=None,
+    engine="auto",
+):
+    """`probe` over the product of the lists n, m and init: one DataFrame of probe's rows.
+
+    Each block of `block` inits is one shard in `directory`, named by a hash of all that determines
+    its content (parameters, code of the probe, versions) and renamed when it is written. Shards
+    that are there and whole are read, not recomputed; damaged ones are reported and replaced. So a
+    sweep that was killed, at any moment, goes on where it stopped when it is called again, and
+    gives the same bytes.
+
+    executor : None (this process) or any concurrent.futures.Executor: loky's, a ProcessPoolExecutor
+    with the spawn method, `dask.distributed.Client(…).get_executor()`, mpi4py.futures; every task
+    computes on one thread. progress : a bar. Other arguments as in `probe`, whose seeds make a row
+    the same in any block, order or process.
+
+    Columns: n, m and start beside probe's; `attrs` holds what all rows share, versions included.
+    Blocks that fail do not stop the rest; a RuntimeError lists them, with parameters and seed, at
+    the end. An interrupt ends a pool's workers at once and keeps the finished shards. Durations,
+    commit and damage are logged in `directory`/log.jsonl. Raises ValueError or TypeError naming an
+    argument before anything is written, OSError naming the path that cannot be.
+    """
+    settings = dict(
+        tied=tied, seed=seed, signal=signal, batch=batch, amplitudes=amplitudes, engine=engine
+    )
+    planned = {shard_name(found): found for found in blocks(n, m, init, inits, block, **settings)}
+    directory = _checked(directory, executor)
+    directory.mkdir(parents=True, exist_ok=True)
+    shards.clear_leftovers(directory)
+    state.write_plan(directory, list(planned))
+    log.append(directory, sweep=len(planned), commit=log.commit())
+    made = _run(planned, directory, executor, progress)
+    return tables.joined([made[name] for name in planned], list(planned))
+
+
+def _checked(directory, executor):
+    if executor is not None and not hasattr(executor, "submit"):
+        raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
+    try:
+        return Path(directory)
+    except TypeError:
+        raise TypeError(f"directory must be a path, got {directory!r}") from None
+
+
+def _run(planned, directory, executor, progress):
+    """The rows of every planned block, by shard; RuntimeError listing those that failed."""
+    from tqdm.auto import tqdm
+
+    with _threads_kept(), tqdm(total=len(planned), unit="block", disable=not progress) as bar:
+        run = _Run(planned, directory, bar)
+        if executor is None:
+            run.here()
+        else:
+            run.over(executor)
+    run.require_all()
+    return run.made
+
+
+@contextmanager
+def _threads_kept():
+    """Torch has as many threads after as before; a block that is computed leaves it with one."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Run:
+    """A sweep under way: the rows that it has, by shard, and the blocks that failed."""
+
+    def __init__(self, planned, directory, bar):
+        self.planned, self.directory, self.bar = planned, directory, bar
+        self.made, self.failures = {}, []
+
+    def here(self):
+        """Read or compute every block in this process."""
+        for name, block in self.planned.items():
+            if not self.found(name, block):
+                self.settle(name, block, partial(shards.compute, block, self.directory))
+
+    def over(self, executor):
+        """Read what is there, and have the workers of `executor` compute the rest."""
+        from concurrent.futures import BrokenExecutor, as_completed
+
+        # a pool's workers end with this process, their parent; a cluster's serve others too
+        driver = os.getpid() if hasattr(executor, "_processes") else None
+        futures = {}
+        try:
+            for name, block in self.planned.items():
+                if not self.found(name, block):
+                    future = executor.submit(_work, block, str(self.directory), driver)
+                    futures[future] = name, block
+            for future in as_completed(futures):
+                name, block = futures[future]
+                self.settle(name, block, future.result)
+        except BrokenExecutor as error:
+            described = json.dumps(block.described())
+            raise RuntimeError(
+                f"a worker died at or near the block {described}; call sweep again to go on"
+            ) from error
+        except KeyboardInterrupt:
+            _terminate_workers(executor)
+            raise
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def found(self, name, block):
+        """Whether the shard of a block is there, undamaged and this block's; damage is reported."""
+        try:
+            table = shards.read(block, self.directory)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            log.append(self.directory, damaged=name)
+            return False
+        if table is None:
+            return False
+        self.made[name] = table
+        self.bar.update()
+        return True
+
+    def settle(self, name, block, result):
+        """Take the rows and seconds that `result()` returns, or note its failure; log both."""
+        from concurrent.futures import BrokenExecutor
+
+        try:
+            self.made[name], seconds = result()
+        except (BrokenExecutor, OSError):  # which would meet every other block as well
+            raise
+        except Exception as error:
+            described = block.described()
+            log.append(self.directory, shard=name, failed=described, error=str(error))
+            self.failures.append(f"{json.dumps(described)}: {type(error).__name__}: {error}")
+        else:
+            size = (self.directory / name).stat().st_size
+            log.append(self.directory, shard=name, seconds=round(seconds, 4), bytes=size)
+            self.bar.update()
+
+    def require_all(self):
+        if self.failures:
+            failed = f"{len(self.failures)} of {len(self.planned)} blocks failed"
+            listed = "\n  ".join(self.failures)
+            raise RuntimeError(f"{failed}, the others are in {self.directory}:\n  {listed}")
+
+
+def _terminate_workers(executor):
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
+        process.terminate()
+
+
+def _work(block, directory, driver):
+    """`compute` in a worker; the worker of a pool ends soon after `driver`, its parent."""
+    watched = any(thread.name == "lct_lab driver" for thread in threading.enumerate())
+    if driver is not None and not watched:
+        threading.Thread(
+            target=_outlive_no_driver, args=(driver,), name="lct_lab driver", daemon=True
+        ).start()
+    return shards.compute(block, directory)
+
+
+def _outlive_no_driver(driver):
+    while os.getppid() == driver:
+        time.sleep(1)
+    os._exit(1)

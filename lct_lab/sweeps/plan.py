@@ -1,0 +1,119 @@
+"""The blocks of a sweep: all that determines each, and the name of its shard."""
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lct_lab import tables
+from lct_lab.checks import require_size
+
+PACKAGE = Path(__file__).resolve().parent.parent
+CODE = (
+    "checks.py",
+    "init.py",
+    "nufft.py",
+    "probes.py",
+    "signals.py",
+    "sweeps/plan.py",
+    "sweeps/shards.py",
+    "tables.py",
+    "transform.py",
+)  # what determines the content of a shard
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Inits first … first + count - 1 of one size and start: the arguments of `probe_rows`."""
+
+    n: int
+    m: int
+    init: str
+    tied: bool
+    first: int
+    count: int
+    seed: int
+    signal: object
+    batch: int
+    amplitudes: tuple | None
+    engine: str
+
+    def described(self):
+        """The block in JSON: arrays and recordings by the hash of their samples."""
+        from lct_lab import signals
+
+        signal = self.signal
+        if not isinstance(signal, str):
+            signal = _hash_of(signal)
+        elif signal in signals.RECORDINGS:
+            signal = f"{signal} {_hash_of(signals.recording(signal))}"
+        amplitudes = None if self.amplitudes is None else list(self.amplitudes)
+        return {**vars(self), "signal": signal, "amplitudes": amplitudes}
+
+
+def blocks(n, m, init, inits, size, **settings):
+    """The blocks of `size` inits over the product of the lists n, m and init.
+
+    settings : tied, seed, signal, batch, amplitudes and engine, as in `probe`. Raises TypeError or
+    ValueError naming the argument.
+    """
+    lists = [_entries(name, value) for name, value in (("n", n), ("m", m), ("init", init))]
+    inits, size = require_size("inits", inits), require_size("block", size)
+    return [
+        block
+        for place in itertools.product(*lists)
+        for block in _blocks_of_one(*place, inits, size, settings)
+    ]
+
+
+def _entries(name, value):
+    """One value or several, each once, as a list."""
+    alone = isinstance(value, str) or not hasattr(value, "__iter__")
+    entries = list(dict.fromkeys([value] if alone else value))
+    if not entries:
+        raise ValueError(f"{name} must have at least one entry, got none")
+    return entries
+
+
+def _blocks_of_one(n, m, init, inits, size, settings):
+    from lct_lab import probes
+
+    amplitudes, signal = probes.require_settings(n, m, init, **settings)
+    checked = {
+        "tied": bool(settings["tied"]),
+        "seed": int(settings["seed"]),
+        "signal": signal,
+        "batch": int(settings["batch"]),
+        "amplitudes": amplitudes,
+        "engine": settings["engine"],
+    }
+    return [
+        Block(int(n), int(m), init, first=first, count=min(size, inits - first), **checked)
+        for first in range(0, inits, size)
+    ]
+
+
+def shard_name(block):
+    """n, m, start and first init in clear, and the hash of all that determines the content."""
+    content = {**block.described(), "code": code_hash(), "versions": tables.provenance()}
+    hashed = digest(json.dumps(content, sort_keys=True).encode())
+    start = f"{block.init}-tied" if block.tied else block.init
+    return f"{block.n}x{block.m}-{start}-{block.first:08d}-{hashed}.parquet"
+
+
+@cache
+def code_hash():
+    """The hash of the code that determines the content of a shard."""
+    return digest(b"\0".join((PACKAGE / name).read_bytes() for name in CODE))
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _hash_of(samples):
+    import numpy as np
+
+    return digest(np.ascontiguousarray(samples, dtype=float).tobytes())

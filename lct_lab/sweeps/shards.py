@@ -1,0 +1,79 @@
+"""Shards: one block from parameters to a file, written whole or not at all, and back."""
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+from lct_lab import tables
+from lct_lab.sweeps.plan import code_hash, shard_name
+
+
+def compute(block, directory):
+    """Measure one block and write its shard; returns its rows as saved, and the seconds it took.
+
+    On one thread, since sums over more can differ in their last bits. The shard is not forced to
+    the disk, which takes longer than a block: what a power failure garbles is found by its content
+    and computed again. Raises FloatingPointError where a gradient is not finite, OSError naming the
+    path that cannot be written.
+    """
+    import torch
+
+    began = time.perf_counter()
+    torch.set_num_threads(1)
+    table = _measured(block)
+    path = Path(directory) / shard_name(block)
+    saved = written(path, lambda part: tables.write_raw(table, path, part))
+    return saved, time.perf_counter() - began
+
+
+def _measured(block):
+    """The rows of a block beside its size and start; what else determines them is in `attrs`."""
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from lct_lab import probes
+
+    start = f"{block.init}, tied" if block.tied else block.init
+    place = {"n": block.n, "m": block.m, "start": start}
+    rows = probes.probe_rows(**vars(block), dtype=torch.float64, device="cpu")
+    table = pd.DataFrame([place | row for row in rows])
+    if not np.isfinite(table[["rms", "loss"]].to_numpy()).all():
+        raise FloatingPointError("a gradient is not finite")
+    table.attrs = {**block.described(), "dtype": "float64", "code": code_hash()}
+    return table
+
+
+def read(block, directory):
+    """The rows of a block's shard, or None where there is none. Raises ValueError for damage."""
+    path = Path(directory) / shard_name(block)
+    if not path.exists():
+        return None
+    table = tables.read(path)
+    if any(table.attrs.get(key) != value for key, value in block.described().items()):
+        raise ValueError(f"{path} is damaged: it holds another block")
+    return table
+
+
+def written(path, write):
+    """`write(part)`, part a temporary name; an OSError names `path` and leaves nothing behind."""
+    writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
+    part = path.with_name(f".{path.name}.{writer}.part")
+    try:
+        return write(part)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(f"cannot write {path}: {error}") from error
+
+
+def clear_leftovers(directory):
+    """Remove unfinished files of dead processes of this host; those of the living stay."""
+    for part in directory.glob(f".*.{socket.gethostname()}.*.part"):
+        try:
+            os.kill(int(part.name.split(".")[-2].partition("-")[0]), 0)
+        except ProcessLookupError:
+            part.unlink(missing_ok=True)
+        except (PermissionError, ValueError):
+            pass
