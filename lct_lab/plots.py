@@ -1,12 +1,12 @@
 """The look of every figure, the pictures that recur, and how they are saved. A table comes in, an Axes goes out."""
 
+from lct_lab.init import GROUPS
 from lct_lab.tables import output
 
 # Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker everywhere.
 INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")
 LOOK = {
     group: {"color": c, "marker": m} for group, c, m in zip(GROUPS, COLOURS, MARKERS, strict=True)
 }
@@ -161,6 +161,70 @@ def scales(table, *, x, measured, predicted=None, by="group", ax=None):
     ax.set_xscale("log")
     ax.set_yscale("log")
     return ax
+
+
+def measured(table, *, ax=None):
+    """Measured statistics of every group on a log axis, the prediction a wide band underneath.
+
+    table : one row per statistic and group, with columns statistic, group, measured, low, high and
+    predicted (NaN where there is none). The first statistic's markers are filled, others hollow.
+    """
+    ax = _axes(ax)
+    for place, look, row in _places(table):
+        if row.predicted > 0:
+            ends = [place - 0.16, place + 0.16]
+            ax.plot(ends, [row.predicted] * 2, color=look["color"], lw=7, alpha=0.28)
+        _marker(ax, place, row.measured, row.low, row.high, look)
+    ax.set_yscale("log")
+    _groups_below(ax, table)
+    return ax
+
+
+def residuals(table, *, ax=None):
+    """Measured over predicted, less one, of every group, on the band within which the law promises it.
+
+    table : as in `measured`, with the columns ratio and band besides.
+    """
+    ax = _axes(ax)
+    shown = table[table["ratio"].notna()]
+    for place, look, row in _places(shown):
+        ax.add_patch(_band(place, row.band, look["color"]))
+        ends = (end / row.predicted - 1 for end in (row.low, row.high))
+        _marker(ax, place, row.ratio - 1, *ends, look)
+    ax.axhline(0, color=INK, lw=0.8)
+    reach = 1.25 * max([0.05, *shown["band"], *(shown["ratio"] - 1).abs()])
+    ax.set_ylim(max(-reach, -1.05), reach)
+    ax.set_ylabel("measured / predicted - 1")
+    _groups_below(ax, table)
+    return ax
+
+
+def _places(table):
+    """(place on the axis, look, row) of each row: groups side by side, statistics within a group."""
+    statistics = list(dict.fromkeys(table["statistic"]))
+    for row in table.itertuples():
+        order = statistics.index(row.statistic)
+        shift = 0.4 * (order - (len(statistics) - 1) / 2)
+        look = LOOK[row.group] | ({"markerfacecolor": PAPER} if order else {})
+        yield GROUPS.index(row.group) + shift, look, row
+
+
+def _band(place, band, colour):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((place - 0.16, -band), 0.32, 2 * band, color=colour, alpha=0.22, lw=0)
+
+
+def _marker(ax, place, value, low, high, look):
+    errors = [[value - low], [high - value]]
+    ax.errorbar([place], [value], yerr=errors, ls="none", elinewidth=1.4, capsize=2.5, **look)
+
+
+def _groups_below(ax, table):
+    groups = [group for group in GROUPS if group in set(table["group"])]
+    ax.set_xticks(range(len(groups)), [SYMBOLS[group] for group in groups])
+    ax.set_xlim(-0.6, len(groups) - 0.4)
+    ax.grid(False, axis="x")
 
 
 def slope(ax, power, anchor, label=None, span=None):
