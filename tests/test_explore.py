@@ -1,4 +1,4 @@
-"""The explorer without a browser: what it computes, what it draws, and how it behaves when settings change."""
+"""The explorer without a browser: what it computes and draws, how it answers to its controls."""
 
 import shlex
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from run_notebook import ROOT, known_parameters, parse
 
-from lct_lab import LCT, explore, probe
+from lct_lab import LCT, explore, probe, theory
 from lct_lab.explore import Settings
 
 WAIT = 60
@@ -51,8 +51,8 @@ def test_scales_are_probes():
 
 
 def test_a_wrong_law_is_outside(monkeypatch):
-    right = explore.theory.predict
-    monkeypatch.setattr(explore.theory, "predict", lambda *a, **k: right(*a, **k)[["rms"]] * 1.5)
+    right = theory.predict
+    monkeypatch.setattr(theory, "predict", lambda *a, **k: right(*a, **k)[["rms"]] * 1.5)
     found = explore.measure(Settings(300, 300, "shuffled", inits=150, amplitudes="1,1,1,1"))[
         "scales"
     ]
@@ -103,11 +103,11 @@ def test_a_control_changes_the_picture_and_keeps_the_artists(shown):
         before = shown.picture.value
     kept = {id(a) for a in shown.panels.figure.findobj()}
     drawn = [
-        shown.panels.curve,
-        shown.panels.lines,
-        shown.panels.image,
-        *shown.panels.bars,
-        *shown.panels.words,
+        shown.panels.basin.curve,
+        shown.panels.spectrum.lines,
+        shown.panels.spectrum.image,
+        *shown.panels.scales.bars,
+        *shown.panels.scales.words,
     ]
     assert {id(a) for a in drawn} <= kept & set(artists)
 
@@ -138,7 +138,7 @@ def test_a_newer_picture_cancels_the_one_under_way(shown, monkeypatch):
     assert not slow.is_alive(), "given up"
     wait(shown)
     assert "computing" in said[0] and shown.busy.value == "" and shown.newest == number + 1
-    assert "128" in shown.panels.signal.get_xlabel()
+    assert "128" in shown.panels.signal.ax.get_xlabel()
 
 
 def test_the_command_makes_the_same_settings(shown):

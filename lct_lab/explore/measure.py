@@ -1,0 +1,171 @@
+"""What a picture of the explorer shows, computed: no widgets, no figures."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lct_lab import init, probes, signals, tables, transform
+from lct_lab import theory as laws
+from lct_lab.checks import require_size
+
+MATRIX = 128  # the largest size whose analysis matrix is shown
+WINDOWS = 64  # of a recording, at least, so that a law knows what it is asked about
+BINS = 8  # to either side of a frequency, in units of π/N: how far its loss is followed
+POINTS = 641  # of that loss, 40 a bin
+
+
+class Settings(NamedTuple):
+    """What a picture is of: the arguments of `probe`, `init` called start.
+
+    amplitudes : as text, "1,1.4,1,1.4", or "" for the start's own.
+    """
+
+    n: int = 500
+    m: int = 500
+    start: str = "random"
+    tied: bool = False
+    signal: str = "uniform"
+    batch: int = 1
+    amplitudes: str = ""
+    inits: int = 20
+    seed: int = 0
+
+    def command(self):
+        """The line that makes this picture without a browser."""
+        given = [f"{name}={value}" for name, value in self._asdict().items() if value != ""]
+        return f'make notebooks NB=00 P="{" ".join(given)}"'
+
+
+class Cancelled(Exception):
+    """A newer picture is wanted."""
+
+
+def measure(settings, wanted=lambda: True):
+    """What the four panels show, as a dict.
+
+    scales : table of group, measured, predicted, verdict, …: rms gradients over `inits` starts,
+        with the standard error of an rms. sentence : why no law covers the settings, or "".
+    x, y : (n,) the first start's signal and its reconstruction.
+    w, X : (m,) its frequencies, folded to 0 … π, and the sizes of their coefficients.
+    k, near, losses : the number of the middle frequency, (641,) shifts of it in bins π/N, and
+        (641,) the loss at each. matrix : (m, n) of the analysis; None beyond 128.
+
+    Raises ValueError or TypeError as `probe` does, and `Cancelled` as soon as `wanted()` is false.
+    """
+    options = _checked(settings)
+    rows = _rows(settings, options, wanted)
+    scales, sentence = _scales(rows, settings, options)
+    return {"scales": scales, "sentence": sentence, **_first_start(settings, options)}
+
+
+def _amplitudes(text):
+    if not text.strip():
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"amplitudes must be four numbers with commas between them, got {text!r}"
+        ) from None
+
+
+def _checked(settings):
+    """The settings as options of `probe_rows`, a recording as one table of its windows."""
+    n, m, start, tied, name, batch, text, inits, seed = settings
+    require_size("inits", inits)
+    amplitudes, signal = probes.require_settings(
+        n, m, start, tied, seed, name, batch, _amplitudes(text), "auto"
+    )
+    if name in signals.RECORDINGS:
+        rng = init.generator(seed, n, m, start, 0, "windows")
+        signal = signals.draw(name, n, rng, batch=max(WINDOWS, inits * batch))
+    return {
+        "init": start,
+        "tied": tied,
+        "amplitudes": amplitudes,
+        "signal": signal,
+        "batch": batch,
+        "seed": seed,
+    }
+
+
+def _rows(settings, options, wanted):
+    """The rows of `probe`, start by start, so that they can be given up between two."""
+    n, m, rows = settings.n, settings.m, []
+    engine = {"engine": "auto", "dtype": torch.float64, "device": "cpu"}
+    for index in range(settings.inits):
+        if not wanted():
+            raise Cancelled
+        rows += probes.probe_rows(n, m, index, 1, **options, **engine)
+    return rows
+
+
+def _scales(rows, settings, options):
+    measured = pd.DataFrame(rows)
+    squares = measured.assign(square=measured["rms"] ** 2).groupby("group", sort=False)["square"]
+    scale = squares.mean() ** 0.5
+    error = (squares.std() / settings.inits**0.5 / (2 * scale)).fillna(np.inf)
+    asked = {name: value for name, value in options.items() if name != "seed"}
+    try:
+        predicted, sentence = laws.predict(settings.n, settings.m, **asked)["rms"], ""
+    except ValueError as uncovered:
+        predicted, sentence = scale * np.nan, f"no law here: {uncovered}"
+    sorted_ = scale.index.isin(init.FREQUENCIES) & (settings.start == "random")
+    band = pd.Series(np.where(sorted_, 0.03, 0.02), scale.index)
+    table = tables.compare(scale, predicted.reindex(scale.index), band, error)
+    table.loc[table["predicted"].isna(), "verdict"] = "no law"
+    return table.rename_axis("group").reset_index(), sentence
+
+
+def _first_start(settings, options):
+    """Of the first start: its transform, the loss along a frequency, its reconstruction."""
+    n, m, start, tied, *_ = settings
+    drawn = {name: options[name] for name in ("init", "tied", "amplitudes", "seed")}
+    a, w1, own = init.draw(n, m, index=0, **drawn)
+    w2 = w1 if tied else own
+    rng = init.generator(settings.seed, n, m, start, 0, "signal")
+    x = signals.draw(options["signal"], n, rng, batch=settings.batch)[0]
+    X = transform.analyze(torch.as_tensor(x), a[0], a[1], torch.as_tensor(w1))
+    y = transform.synthesize(X, n, a[2], a[3], torch.as_tensor(w2))
+    k = m // 2
+    near = np.linspace(-BINS, BINS, POINTS) * np.pi / n + w1[k]
+    return {
+        "x": x,
+        "y": y.numpy(),
+        "w": np.abs((w1 + np.pi) % (2 * np.pi) - np.pi),
+        "X": np.abs(X.numpy()),
+        "k": k,
+        "near": (near - w1[k]) * n / np.pi,
+        "losses": loss_along(x, a, w1, w2, k, near, tied),
+        "matrix": _analysis_matrix(n, a, w1) if max(n, m) <= MATRIX else None,
+    }
+
+
+def _analysis_matrix(n, amplitudes, w):
+    """a1 in column 0, a2 cos(w_k n) in the others, over √N: (m, n)."""
+    a1, a2, *_ = amplitudes
+    return np.cos(np.outer(w, np.arange(n))) * [a1, *[a2] * (n - 1)] / n**0.5
+
+
+def loss_along(x, amplitudes, w1, w2, k, near, tied):
+    """The loss where w_k takes each value of `near` and all else stays: one transform of each side.
+
+        L(w) = |r + X(w) v|² = |r|² + 2 X(w) r·v + X(w)² |v|²
+
+    with X(w) the coefficient of x at w, v = (a3, a4 cos w̃, a4 cos 2w̃, …)/√M the column that it
+    multiplies, and r what y - x is without frequency k. Tied, w̃ moves with w; untied, it is w̃_k.
+    """
+    n, m = len(x), len(w1)
+    a1, a2, a3, a4 = amplitudes
+    x, w1, w2, near = (torch.as_tensor(v) for v in (x, w1, w2, near))
+    X = transform.analyze(x, a1, a2, w1)
+    rest = X.clone()
+    rest[k] = 0
+    r = transform.synthesize(rest, n, a3, a4, w2) - x
+    along = transform.analyze(x, a1, a2, near)
+    place = near if tied else w2[k : k + 1]
+    cross = transform.analyze(r, a3, a4, place) * (n / m) ** 0.5
+    norm = (a3**2 + a4**2 * (n - 1 + laws.cosine_sum(2 * place.numpy(), n)) / 2) / m
+    return ((r**2).sum() + 2 * along * cross + along**2 * torch.as_tensor(norm)).numpy()
