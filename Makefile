@@ -1,60 +1,76 @@
 # make help lists the targets. PYTHON chooses the interpreter, TORCH_INDEX an extra package index for torch alone.
 PYTHON ?= python3
-TORCH_INDEX ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export JUPYTER_PREFER_ENV_PATH := 1
 
+# What a user gives goes to the recipes through the environment, as it came: neither make nor the
+# shell reads it. So "$$P" in a recipe, never $(P).
+GIVEN := P NB FULL SCHEDULER JOBS LAB T PYTHON TORCH_INDEX
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
+
+# The set-up holds absolute paths. The stamp says for which folder it was made: in a clone that was
+# moved or copied it is made anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
 .PHONY: help venv notebooks test lab site share new bench clean
 help:
 	@echo "make venv        set up $(VENV)"
-	@echo "make notebooks   run every notebook whose code or package changed; tables to data/, figures to figures/"
-	@echo "                 NB=03 one of them, P=\"inits=500 n=2000\" with other parameters (to build/runs/),"
-	@echo "                 FULL=1 the long versions (to NN-full-*), SCHEDULER=tcp://... sweeps on a Dask cluster"
-	@echo "make test        run the tests"
-	@echo "make lab         open JupyterLab at the explorer, which lists the other notebooks"
+	@echo "make notebooks   run every notebook whose text or package changed; tables to data/, figures to figures/"
+	@echo "                 NB=03 one of them, P=\"inits=500 n=2000\" with other parameters (to build/runs/; values"
+	@echo "                 with spaces in quotes, P=\"signal='my file'\"), FULL=1 the long versions (to NN-full-*),"
+	@echo "                 SCHEDULER=tcp://... sweeps on a Dask cluster, JOBS=2 so many at once"
+	@echo "make test        run the tests; T=\"tests/test_init.py -k seed\" some of them"
+	@echo "make lab         open JupyterLab at the explorer, on copies in build/lab/; LAB=\"--port=9999\" its options"
 	@echo "make site        turn the executed notebooks into pages that open without a network: build/site/index.html"
 	@echo "make share NB=04 one of them as one HTML file, to send: build/share/"
-	@echo "make new NB=12-my-question   start a notebook from the template"
+	@echo "make new NB=20-my-question   start a notebook from the template"
 	@echo "make bench       measure the claims about speed; writes data/bench.csv and figures/bench.*"
 	@echo "make clean       remove build/ (results stay); rm -r $(VENV) removes the set-up"
 
 venv: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "lct_lab needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1); name another with make PYTHON=..."; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-	  { echo "'$(PYTHON)' comes without the venv module; install it (Debian and Ubuntu: the package python3-venv)"; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "lct_lab needs Python 3.11 or newer, and '$$PYTHON' is $$("$$PYTHON" --version 2>&1); name another with make PYTHON=..."; exit 1; }
+	@"$$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "'$$PYTHON' comes without the venv module; install it (Debian and Ubuntu: the package python3-venv)"; exit 1; }
+	@if test -s $@ && test "$$(cat $@)" != "$$(pwd -P)"; then \
+	  echo "$(VENV) was set up in another folder, $$(cat $@): making it anew for this one"; rm -rf $(VENV); fi
+	@test -x $(PY) || "$$PYTHON" -m venv $(VENV)
 	@echo "setting up $(VENV): some minutes the first time"
-	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt torch $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt torch \
+	  $${TORCH_INDEX:+--extra-index-url "$$TORCH_INDEX"}
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[test,cluster,bench]"
-	@touch $@
+	@pwd -P > $@
 
 notebooks: $(STAMP)
-	@$(PY) tools/run_notebook.py $(if $(NB),--only "$(NB)") $(if $(P),--parameters "$(P)") $(if $(FULL),--full) \
-	  $(if $(SCHEDULER),--scheduler "$(SCHEDULER)") $(if $(JOBS),--jobs $(JOBS))
+	@$(PY) tools/run_notebook.py
 
 test: $(STAMP)
-	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist worksteal $(T)
+	@$(ONE_THREAD) PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$T" $(PY) -m pytest -n 2 --dist worksteal
 
 lab: $(STAMP)
-	@$(PY) -m jupyterlab notebooks/00-explore.ipynb
+	@$(PY) tools/lab.py
 
 site: $(STAMP)
 	@$(PY) tools/build_site.py
 
 share: $(STAMP)
-	@$(PY) tools/build_site.py --share "$(NB)"
+	@$(PY) tools/build_site.py --share "$$NB"
 
 new: $(STAMP)
-	@$(PY) tools/run_notebook.py --new "$(NB)"
+	@$(PY) tools/new_notebook.py
 
 bench: $(STAMP)
 	@LCT_LAB_OUT=. $(PY) benchmarks/bench.py
 	@LCT_LAB_OUT=. $(PY) benchmarks/sweep.py
 
 clean:
+	@for place in build/* .pytest_cache .ruff_cache .hypothesis; do \
+	  if test -e "$$place"; then echo "removing $$place, $$(du -sh "$$place" | cut -f1)"; fi; done
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis

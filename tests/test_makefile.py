@@ -8,7 +8,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import compare_tables
 import pytest
 import run_notebook
 
@@ -195,32 +194,6 @@ def test_make_says_what_is_missing():
         text=True,
     )
     assert result.returncode and "needs Python 3.11 or newer, and 'no-such-python'" in result.stdout
-
-
-def test_tables_are_compared_with_a_tolerance():
-    import pandas as pd
-
-    old = pd.DataFrame(
-        {
-            "name": ["a", "b"],
-            "scale": [1.0, 1000.0],
-            "time_s": [1.0, 2.0],
-            "gap": [float("nan"), 1.0],
-        }
-    )
-    assert not list(
-        compare_tables.differences("t", old, old.assign(scale=[1.00005, 1000.0], time_s=[5.0, 6.0]))
-    )
-    assert "row 0, scale" in next(
-        compare_tables.differences("t", old, old.assign(scale=[1.01, 1000.0]))
-    )
-    assert not list(compare_tables.differences("10-t", old, old.assign(scale=[1.2, 900.0])))
-    assert "row 0, scale" in next(
-        compare_tables.differences("10-t", old, old.assign(scale=[1.4, 1000.0]))
-    )
-    assert "row 1, name" in next(compare_tables.differences("t", old, old.assign(name=["a", "c"])))
-    assert "row 1, gap" in next(compare_tables.differences("t", old, old.assign(gap=float("nan"))))
-    assert "became (1, 4)" in next(compare_tables.differences("t", old, old.iloc[:1]))
 
 
 def test_values_keep_the_types_of_their_defaults():

@@ -1,0 +1,98 @@
+"""Tables made anew against the committed ones: what passes, what does not, what is counted."""
+
+import subprocess
+
+import compare_tables
+import pandas as pd
+import pytest
+
+TABLE = pd.DataFrame(
+    {
+        "name": ["a", "b"],
+        "scale": [1.0, 1000.0],
+        "count": [3, 4],
+        "gap": [float("nan"), 1.0],
+        "time_s": [1.0, 2.0],
+    }
+)
+
+
+def differs(table, /, **changed):
+    return compare_tables.difference(table, TABLE, TABLE.assign(**changed))
+
+
+def test_the_last_digits_of_a_number_may_differ():
+    assert differs("03-t.csv") is None
+    assert differs("03-t.csv", scale=[1.00005, 1000.05]) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scale": [1.01, 1000.0]},
+        {"scale": [1.0, 1001.0]},
+        {"count": [3, 5]},
+        {"name": ["a", "c"]},
+        {"gap": [float("nan")] * 2},
+        {"gap": [1.0, 1.0]},
+        {"time_s": [1.0, 9.0]},
+    ],
+)
+def test_what_differs_is_named_with_both_values(changed):
+    (column,) = changed
+    words = differs("03-t.csv", **changed)
+    assert "03-t.csv" in words and f'column name="{column}"' in words
+    assert "[left]" in words and "[right]" in words
+
+
+def test_trained_tables_have_room_and_their_times_are_exempt():
+    assert differs("10-cases.csv", scale=[1.2, 900.0], time_s=[7.0, 9.0]) is None
+    assert differs("11-codes.csv", scale=[1.2, 900.0]) is None
+    assert "scale" in differs("10-cases.csv", scale=[1.4, 1000.0])
+    assert "time_s" in differs("11-codes.csv", time_s=[7.0, 9.0])
+
+
+def test_rows_and_columns_must_be_the_same():
+    assert compare_tables.difference("t.csv", TABLE, TABLE.iloc[:1])
+    assert compare_tables.difference("t.csv", TABLE, TABLE.rename(columns={"gap": "gaps"}))
+    assert compare_tables.difference("10-cases.csv", TABLE, TABLE.drop(columns="time_s"))
+
+
+def test_every_tolerance_is_of_some_table_and_says_why():
+    names = list(compare_tables.committed_tables())
+    used = {compare_tables.tolerance_of(name).tables for name in names}
+    for rule in compare_tables.TOLERANCES:
+        assert rule.tables in used, f"no table needs the tolerance of {rule.tables}"
+        assert rule.why or rule == compare_tables.Tolerance("*")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A repository with three committed tables, one of them of times."""
+    monkeypatch.setattr(compare_tables, "ROOT", tmp_path)
+    (tmp_path / "data").mkdir()
+    for name in ("03-a.csv", "04-b.csv", "06-times.csv"):
+        TABLE.to_csv(tmp_path / "data" / name, index=False)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "tables"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_the_report_counts_what_it_compared_and_what_it_did_not(project, capsys):
+    TABLE.assign(scale=5.0).to_csv(project / "data" / "06-times.csv", index=False)
+    assert compare_tables.main() == 0
+    said = capsys.readouterr().out
+    assert "2 tables compared, 0 differences; 1 exempt" in said
+    assert "1 06-*: times, memory and rounding errors of one machine" in said
+
+
+def test_missing_changed_and_uncommitted_tables_fail(project, capsys):
+    (project / "data" / "03-a.csv").unlink()
+    TABLE.assign(scale=5.0).to_csv(project / "data" / "04-b.csv", index=False)
+    TABLE.to_csv(project / "data" / "05-new.csv", index=False)
+    assert compare_tables.main() == 1
+    said = capsys.readouterr().out
+    assert "03-a.csv: no longer made" in said and "05-new.csv: made, and never committed" in said
+    assert "04-b.csv" in said and 'column name="scale"' in said
+    assert "2 tables compared, 3 differences; 1 exempt" in said

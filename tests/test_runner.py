@@ -1,0 +1,135 @@
+"""The runner of notebooks, each of its promises with a real notebook in a project of its own."""
+
+import json
+import re
+
+import pytest
+from projects import TABLE, make_project, outputs, publish_before, run, write
+from runner.notebook import parameters, parse
+
+NOISY = 'import sys; print("progress", file=sys.stderr)'
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path, TABLE, NOISY)
+
+
+def test_a_run_repeats_to_the_byte_and_a_second_call_does_nothing(project):
+    first = run(project)
+    said = first.stdout + first.stderr
+    assert first.returncode == 0 and re.search(r"ok +[\d.]+ s +90-sizes", first.stdout), said
+    made = outputs(project)
+    assert set(made) == {"data/90-sizes.csv", "notebooks/rendered/90-sizes.ipynb"}
+    book = json.loads(made["notebooks/rendered/90-sizes.ipynb"])
+    assert book["metadata"]["lct_lab"]["parameters"] == {"n": 3, "rate": 0.5, "name": "eeg"}
+    assert "progress" not in str(book["cells"][2]["outputs"]) and "papermill" not in str(book)
+    again = run(project)
+    assert again.returncode == 0 and "nothing to do: 1 notebooks are up to date" in again.stdout
+    (project / "build" / "stamps" / "90-sizes.txt").unlink()
+    assert "ok" in run(project).stdout
+    assert outputs(project) == made
+
+
+def test_other_parameters_leave_the_committed_results_alone(project):
+    made = publish_before(project)
+    result = run(project, NB="90", P="n=7 rate=1e-3 name='my files/`x` $(y).npy'")
+    assert result.returncode == 0, result.stdout
+    now = outputs(project)
+    assert {name: now[name] for name in made} == made
+    (table,) = [name for name in now if name.startswith("build/runs/90-") and name.endswith(".csv")]
+    assert now[table] == b"n\n7\n" and table.split("/data")[0] in result.stdout
+    (book,) = [name for name in now if name.startswith("build/runs/90-") and "ipynb" in name]
+    assert b"7 0.001 my files/`x` $(y).npy" in now[book]
+
+
+def test_failures_fail_the_build_and_leave_the_last_good_output(project):
+    made = publish_before(project)
+    write(project, TABLE.replace("{n}", "{n + 1}"), "assert n == 4, 'the claim is false'")
+    write(project, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", name="91-killed")
+    write(project, "print('x' * 1_200_000)", name="92-large")
+    result = run(project, JOBS="3")
+    assert result.returncode == 1 and result.stdout.count("FAILED") == 3, result.stdout
+    for words in ("the claim is false", "Kernel died: out of memory", "more than 1000000"):
+        assert words in result.stdout, result.stdout
+    assert "0 of 3 notebooks" in result.stdout and outputs(project) == made
+    kept = project / "build" / "failed" / "90-sizes"
+    assert (kept / "90-sizes.failed.ipynb").exists() and (kept / "data" / "90-sizes.csv").exists()
+    assert not (project / "build" / "stamps").exists(), "a failure is not up to date"
+
+
+def test_a_time_limit_ends_a_notebook(project):
+    write(project, "import time; time.sleep(60)")
+    result = run(project, "--timeout", "3")
+    assert result.returncode == 1 and "stopped after 3 s, its time limit" in result.stdout
+    assert outputs(project) == {} and not list((project / "build").glob("90-*"))
+
+
+def test_a_failed_check_with_other_parameters_says_its_numbers_and_keeps_the_tables(project):
+    write(project, TABLE, "predicted = 2 * rate\nassert abs(n - predicted) < 0.1 * predicted")
+    result = run(project, NB="90", P="n=7")
+    assert result.returncode == 1
+    assert "a check in cell 4 does not hold" in result.stdout, result.stdout
+    assert "AssertionError: abs(n - predicted) < 0.1 * predicted" in result.stdout
+    assert "abs(n - predicted) = 6.0" in result.stdout
+    assert "0.1 * predicted = 0.1" in result.stdout
+    (kept,) = (project / "build" / "runs").iterdir()
+    assert f"what it made is in build/runs/{kept.name}" in result.stdout
+    assert (kept / "data" / "90-sizes.csv").read_text() == "n\n7\n"
+    assert (kept / "90-sizes.failed.ipynb").exists()
+
+
+def test_full_runs_those_that_have_it_under_their_own_name(project):
+    assert "FULL runs the long version" in run(project, FULL="1").stderr
+    write(project, TABLE, parameters="full = False\nn = 1\nrate = 2.0\nname = ''")
+    write(project, TABLE, name="91-short")
+    result = run(project, FULL="1")
+    assert result.returncode == 0 and "1 of 1 notebooks" in result.stdout
+    assert set(outputs(project)) == {
+        "data/90-full-sizes.csv",
+        "notebooks/rendered/90-full-sizes.ipynb",
+    }
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (
+            {"P": "inits=3"},
+            "the parameters of 90-sizes: n=3, rate=0.5, name='eeg'; got 'inits=3'",
+        ),
+        ({"P": "n"}, "got 'n'"),
+        ({"P": "n=2.5"}, "n of 90-sizes must be of type int, like its default 3; got '2.5'"),
+        ({"P": "rate=fast"}, "rate of 90-sizes must be of type float"),
+        ({"P": "name='my file"}, "quoted as in a shell: No closing quotation"),
+        ({"NB": "77"}, "NB must be the number or name of a notebook, 90, 91; got '77'"),
+        ({"NB": "90", "FULL": "1"}, "FULL runs the long version of a notebook, and 90-sizes has"),
+        ({"NB": "90", "SCHEDULER": "tcp://x:1"}, "90-sizes has none; those that have: 91"),
+        ({"JOBS": "two"}, "JOBS must be the number of notebooks that run at once"),
+    ],
+)
+def test_bad_requests_are_one_sentence_and_write_nothing(project, given, words):
+    write(project, TABLE, name="91-sweep", parameters="scheduler: str = ''  # a = b")
+    result = run(project, **({"NB": "90"} | given))
+    assert result.returncode == 1 and words in result.stderr and "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1 and outputs(project) == {}
+
+
+def test_what_is_no_notebook_is_named(project):
+    (project / "notebooks" / "90-sizes.ipynb").write_text("{}")
+    result = run(project)
+    assert result.returncode == 1 and "90-sizes.ipynb must be a notebook" in result.stderr
+    write(project, TABLE, parameters="n: int = 2 + x")
+    assert "must be lines `name: type = literal`" in run(project).stderr
+
+
+def test_values_keep_the_types_of_their_defaults():
+    known = {"n": 3, "rate": 0.5, "full": False, "name": "x"}
+    parsed = parse("n=7 rate=2 full=true name='1e-3 of it'", known, "90-sizes")
+    assert parsed == {"n": 7, "rate": 2.0, "full": True, "name": "1e-3 of it"}
+    assert type(parsed["rate"]) is float
+
+
+def test_a_parameter_may_have_an_equals_sign_in_its_comment(project):
+    write(project, parameters="n: int = 3  # N = M\nfull: bool = (\n    False  # long = slow\n)")
+    assert parameters(project / "notebooks" / "90-sizes.ipynb") == {"n": 3, "full": False}

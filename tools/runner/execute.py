@@ -1,0 +1,99 @@
+"""One notebook in a process of its own: run it, and make a copy with outputs, the same each time.
+
+papermill writes its target while it runs, and a killed kernel leaves it looking whole: only the
+exit status of this process tells. What it prints last is the sentence for the user.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from traitlets.config import Config
+
+from lct_lab import tables
+from runner import processes
+
+LIMIT = 1_000_000  # bytes of an executed copy
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def execute(notebook, target, values):
+    """Run `notebook` with the parameters `values`; exits with a sentence where it fails."""
+    # sockets in files, whose paths must be short: ports would be raced for
+    short = tempfile.mkdtemp(prefix="k")
+    os.environ["JUPYTER_RUNTIME_DIR"] = short
+    os.environ["IPYTHONDIR"] = f"{short}/i"  # not the user's start-up files, nor their history
+    config = Config(
+        KernelManager={"transport": "ipc", "ip": f"{short}/k"},
+        NotebookClient={"extra_arguments": ["--IPKernelApp.extra_extensions=runner.explain"]},
+    )
+    try:
+        papermill.execute_notebook(
+            notebook,
+            target,
+            parameters=values,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=str(Path(notebook).parent),
+            config=config,
+        )
+    except papermill.exceptions.PapermillExecutionError as error:
+        sys.exit(_failure(error))
+    except DeadKernelError as error:
+        sys.exit(f"{error}: out of memory, or killed from outside")
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
+
+
+def _failure(error):
+    """What went wrong in a cell; a check has named itself (runner.explain), other code is shown."""
+    said = f"{error.ename}: {error.evalue}"
+    if error.ename == "AssertionError" and error.evalue:
+        return f"a check in cell {error.exec_count} does not hold\n{said}"
+    return f"in cell {error.exec_count}:\n{error.source.rstrip()}\n{said}"
+
+
+def tidy(target, made):
+    """Keep of an executed copy what repeats, and say in it what made it; exits if it is large."""
+    book = nbformat.read(target, 4)
+    for index, cell in enumerate(book.cells):
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
+            cell.id = "injected-parameters"
+        cell.metadata = {"tags": tags} if "tags" in cell.metadata else {}
+        if cell.cell_type == "code":
+            replaced = "parameters" in tags and index + 1 < len(book.cells)
+            cell.outputs = [] if replaced else [o for o in cell.outputs if _repeats(o)]
+    book.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "lct_lab": {**made, "versions": tables.provenance()},
+    }
+    nbformat.write(book, target)
+    size = Path(target).stat().st_size
+    if size > LIMIT:
+        sys.exit(f"the executed copy has {size} bytes, more than {LIMIT}")
+
+
+def _repeats(output):
+    return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
+
+
+def main():
+    notebook, target, values, made = sys.argv[1:]
+    processes.end_with_runner(os.environ["LCT_LAB_OUT"])
+    try:
+        execute(notebook, target, json.loads(values))
+        tidy(target, json.loads(made))
+    except OSError as error:
+        sys.exit(f"{error.filename or target} cannot be written: {error.strerror or error}")
+
+
+if __name__ == "__main__":
+    main()

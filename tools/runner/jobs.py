@@ -1,0 +1,197 @@
+"""Notebooks run side by side, and what becomes of their results."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from runner import ROOT, processes
+from runner.notebook import parameters
+from runner.publish import publish
+from runner.sources import digest, package_hash
+
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+TIMED = "06-"  # measures times, and so runs alone
+
+
+class Job:
+    """One notebook with one set of parameters: where it runs, and where its results go.
+
+    With the default parameters the tables go to data/, the figures to figures/ and the executed
+    copy to notebooks/rendered/; with others all go to build/runs/NN-hash/.
+    """
+
+    def __init__(self, notebook, values, full, committed):
+        self.notebook, self.values, self.committed = notebook, values, committed
+        self.prefix = "full-" if full else ""
+        number, _, rest = notebook.stem.partition("-")
+        self.name = f"{number}-{self.prefix}{rest}"
+        self.made = {
+            "parameters": {**parameters(notebook), **values},
+            "notebook": digest(notebook),
+            "package": package_hash(notebook),
+        }
+        self.made["seed"] = self.made["parameters"].get("seed")
+        hashed = json.dumps([self.made["notebook"], self.made["package"], sorted(values.items())])
+        self.hash = hashlib.sha256(hashed.encode()).hexdigest()[:16]
+        self.target = ROOT if committed else ROOT / "build" / "runs" / f"{number}-{self.hash[:8]}"
+        self.rendered = self.target / ("notebooks/rendered" if committed else "")
+        self.rendered /= f"{self.name}.ipynb"
+        self.kept = ROOT / "build" / "failed" / self.name if committed else self.target
+        self.failed = self.kept / f"{self.name}.failed.ipynb"
+        self.stamp = ROOT / "build" / "stamps" / f"{self.name}.txt"
+
+    def is_done(self):
+        there = self.committed and self.rendered.exists() and self.stamp.exists()
+        return there and self.stamp.read_text() == self.hash
+
+    def start(self, timeout):
+        """Start the run in a process of its own, which may take `timeout` seconds."""
+        self.began, self.timeout = time.time(), timeout
+        (ROOT / "build").mkdir(exist_ok=True)
+        prefix = f"{self.name[:2]}-{processes.OWNER}-"
+        self.staging = Path(tempfile.mkdtemp(prefix=prefix, dir=ROOT / "build"))
+        self.executed = self.staging / f"{self.name}.ipynb"
+        given = [json.dumps(self.values), json.dumps(self.made)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "runner.execute", self.notebook, self.executed, *given],
+            env=self._environment(),
+            stdin=subprocess.PIPE,  # that it ends with this process: see processes
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self.said = deque(maxlen=40)  # its last lines, in memory: a disk may be full
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
+
+    def _environment(self):
+        environment = {
+            **os.environ,
+            **dict.fromkeys(POOLS, "1"),
+            "LCT_LAB_OUT": str(self.staging),
+            "LCT_LAB_PREFIX": self.prefix,
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}",
+            "PYTHONHASHSEED": "0",
+        }
+        environment.pop("JUPYTER_PATH", None)
+        return environment
+
+    def _listen(self):
+        self.said.extend(self.process.stdout)
+
+    def is_running(self):
+        if self.process.poll() is None and time.time() - self.began > self.timeout:
+            self.stop()
+            self.said.append(f"stopped after {self.timeout:.0f} s, its time limit")
+        return self.process.poll() is None
+
+    def stop(self):
+        """Kill the run and all that it started."""
+        self.process.kill()
+        processes.end(self.staging)
+        self.process.wait()
+        self.listener.join(5)
+        self.process.stdin.close()
+
+    def finish(self):
+        """Put in place what the run made, where it succeeded; returns what went wrong, or None."""
+        self.stop()  # a kernel may have outlived its run
+        error = None
+        if self.process.returncode:
+            died = f"the run was ended by {_signal(self.process.returncode)}"
+            error = "".join(self.said).strip() or died
+        try:
+            if error is None:
+                self._publish()
+            else:
+                self._keep()
+        except OSError as full:
+            error = error or f"{full.filename} cannot be written: {full.strerror}"
+        self.discard()
+        return error
+
+    def discard(self):
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+    def _made(self, target):
+        """{table or figure that the run made: its place in the folder `target`}"""
+        found = (p for kind in ("data", "figures") for p in (self.staging / kind).glob("*"))
+        whole = (path for path in sorted(found) if path.suffix != ".part")
+        return {path: target / path.relative_to(self.staging) for path in whole}
+
+    def _publish(self):
+        publish(self._made(self.target) | {self.executed: self.rendered})
+        self.failed.unlink(missing_ok=True)
+        if self.committed:
+            shutil.rmtree(self.kept, ignore_errors=True)
+            self.stamp.parent.mkdir(parents=True, exist_ok=True)
+            self.stamp.write_text(self.hash)
+
+    def _keep(self):
+        """Keep what a failed run made, and its notebook up to there, apart from good results."""
+        read = {self.executed: self.failed} if self.executed.exists() else {}
+        publish(self._made(self.kept) | read)
+
+
+def _signal(status):
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"status {status}"
+
+
+def run(jobs, workers, timeout):
+    """Run the jobs, `workers` at once; returns how many failed. Raises Stopped, none running."""
+    began, failures, running = time.time(), 0, []
+    waiting = sorted(reversed(jobs), key=_is_timed)  # later notebooks take longer
+    parent = os.getppid() if "MAKELEVEL" in os.environ else None
+    try:
+        while waiting or running:
+            while waiting and _may_start(waiting[0], running, workers):
+                running.append(waiting.pop(0))
+                running[-1].start(timeout)
+            time.sleep(0.05)
+            if parent and os.getppid() != parent:
+                raise processes.Stopped(signal.SIGHUP)  # make is dead
+            for job in [job for job in running if not job.is_running()]:
+                failures += _report(job, job.finish())
+                running.remove(job)
+    finally:
+        for job in running:
+            job.stop()
+            job.discard()
+    print(f"{len(jobs) - failures} of {len(jobs)} notebooks in {time.time() - began:.0f} s")
+    return failures
+
+
+def _is_timed(job):
+    return job.name.startswith(TIMED)
+
+
+def _may_start(job, running, workers):
+    alone = any(map(_is_timed, [job, *running]))
+    return not running if alone else len(running) < workers
+
+
+def _report(job, error):
+    spent = time.time() - job.began
+    print(f"{'FAILED' if error else 'ok':6} {spent:6.1f} s  {job.name}", flush=True)
+    for line in (error or "").splitlines():
+        print(f"       {line}")
+    place = job.kept if error else job.target
+    if place != ROOT and place.exists():
+        print(f"       what it made is in {place.relative_to(ROOT)}")
+    sys.stdout.flush()
+    return error is not None

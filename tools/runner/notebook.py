@@ -1,0 +1,73 @@
+"""What a notebook says before it runs: its code, its parameters, and the values given for them."""
+
+import ast
+import json
+import shlex
+import sys
+
+
+def code_cells(path):
+    """The code cells of a notebook: a list of (source, tags)."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = (cell for cell in cells if cell["cell_type"] == "code")
+        return [("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in code]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        sys.exit(f"{path} must be a notebook, and cannot be read as one: {error!r}")
+
+
+def parameters(path):
+    """{name: default} of the cell tagged parameters, whose lines are `name: type = literal`.
+
+    papermill's own inspect_notebook would leave out a parameter with "=" in its comment.
+    """
+    cell = next((source for source, tags in code_cells(path) if "parameters" in tags), "")
+    defaults = {}
+    try:
+        for line in ast.parse(cell).body:
+            if isinstance(line, ast.Assign | ast.AnnAssign):
+                target = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
+                defaults[target.id] = ast.literal_eval(line.value)
+    except (SyntaxError, ValueError, AttributeError) as error:
+        sys.exit(f"the parameters of {path.stem} must be lines `name: type = literal`: {error}")
+    return defaults
+
+
+def parse(text, known, name):
+    """The values in P, "inits=500 rate=1e-3 signal='my file.npy'", in the types of their defaults.
+
+    Words are split and quoted as in a shell. Exits with a sentence on anything that the notebook
+    called `name`, with the parameters `known`, does not have or cannot take.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        sys.exit(f"P must be name=value pairs, quoted as in a shell: {error}, in {text!r}")
+    values = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in known:
+            names = ", ".join(f"{name}={default!r}" for name, default in known.items())
+            sys.exit(
+                f"P must be name=value pairs of the parameters of {name}: {names}; got {word!r}"
+            )
+        values[key] = _converted(value, key, known[key], name)
+    return values
+
+
+def _converted(value, key, default, name):
+    kind = type(default)
+    if kind is str:
+        return value
+    try:
+        found = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = None
+    if kind is float and type(found) is int:
+        found = float(found)
+    if type(found) is not kind:
+        sys.exit(
+            f"P: {key} of {name} must be of type {kind.__name__}, "
+            f"like its default {default!r}; got {value!r}"
+        )
+    return found

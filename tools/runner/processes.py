@@ -1,0 +1,94 @@
+"""Whatever ends the runner ends its kernels, and what a dead runner left is cleared away.
+
+Every process of a run, its kernel and the kernel's workers too, inherits LCT_LAB_OUT, the folder
+that the run writes to: by it they are found, whoever their parent is by now. A run's own process
+watches its standard input, which the runner holds open and the system closes when it dies.
+"""
+
+import os
+import platform
+import re
+import shutil
+import signal
+import threading
+
+import psutil
+
+OWNER = f"{platform.node()}-{os.getpid()}"  # in the names of what this runner leaves for a while
+OWNED = re.compile(rf"{re.escape(platform.node())}-(\d+)")
+
+
+class Stopped(Exception):
+    """A signal, or the end of make, ends the runner; the argument is the signal's number."""
+
+
+def end(folder):
+    """Kill all processes of the run that writes to `folder`, but this one."""
+    for _ in range(3):  # one may have started another meanwhile
+        found = [process for process in psutil.process_iter() if _writes_to(process, folder)]
+        for process in found:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                pass
+        if not found:
+            return
+        psutil.wait_procs(found, timeout=2)
+
+
+def _writes_to(process, folder):
+    try:
+        mine = process.environ().get("LCT_LAB_OUT") == str(folder)
+    except (psutil.Error, OSError):  # it has ended, or is another user's
+        return False
+    return mine and process.pid != os.getpid()
+
+
+def end_with_runner(folder):
+    """In a run's own process: end it, its kernel and its folder as soon as the runner is dead."""
+
+    def wait():
+        os.read(0, 1)  # nothing ever comes, but the end
+        end(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def stop_on_signals():
+    """Let Ctrl-C, TERM and HUP raise Stopped once, those that are not ignored already."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+    def stop(number, _):
+        for other in heeded:
+            signal.signal(other, signal.SIG_IGN)
+        raise Stopped(number)
+
+    for number in heeded:
+        signal.signal(number, stop)
+
+
+def clear(root):
+    """Remove what runners that are dead by now left in `root`, and end what they left running."""
+    for folder in (root / "build").glob("[0-9][0-9]-*"):
+        if _is_of_the_dead(folder):
+            end(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in ("data", "figures", "notebooks/rendered"):
+        for part in (root / folder).glob(".*.part"):
+            if _is_of_the_dead(part):
+                part.unlink(missing_ok=True)
+
+
+def _is_of_the_dead(path):
+    owner = OWNED.search(path.name)
+    if owner is None:
+        return False
+    try:
+        process = psutil.Process(int(owner[1]))
+        later = process.create_time() > path.stat().st_mtime  # another one, with its number
+        return later or process.status() == psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return True
