@@ -7,7 +7,7 @@ import pytest
 import torch
 from run_notebook import ROOT, known_parameters, parse
 
-from lct_lab import LCT, explore, probe, theory
+from lct_lab import LCT, explore, laws, probe
 from lct_lab.explore import Settings
 
 WAIT = 60
@@ -51,8 +51,8 @@ def test_scales_are_probes():
 
 
 def test_a_wrong_law_is_outside(monkeypatch):
-    right = theory.predict
-    monkeypatch.setattr(theory, "predict", lambda *a, **k: right(*a, **k)[["rms"]] * 1.5)
+    right = laws.predict
+    monkeypatch.setattr(laws, "predict", lambda *a, **k: right(*a, **k)[["rms"]] * 1.5)
     found = explore.measure(Settings(300, 300, "shuffled", inits=150, amplitudes="1,1,1,1"))[
         "scales"
     ]

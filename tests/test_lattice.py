@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lct_lab import init, theory
+from lct_lab import init, laws
 from lct_lab.laws import lattice
 
 A2, A4, CORNER = 1.1, 1.4, 0.7  # amplitudes of the drawn grids, and a3² / a4²
@@ -114,7 +114,7 @@ def measured(n, m, w1, w2):
 
 def by_exact_moments(n, m, w1, w2):
     """What x_0 has no part in: the gradients of w, w̃ and a4 at a1 = a3 = 0, for normal x."""
-    exact = theory.conditional(n, 0.0, A2, 0.0, A4, w1, w2, s2=1.0, x4=3.0)
+    exact = laws.conditional(n, 0.0, A2, 0.0, A4, w1, w2, s2=1.0, x4=3.0)
     unit = (A2 * A4) ** 2 * n**3 / m
     square = {name: np.mean(mean**2 + spread) / unit for name, (mean, spread) in exact.items()}
     mean, variance = exact["a4"]

@@ -16,7 +16,7 @@ IMPORTS = {
     "__main__": {"sweeps"},
     "book": {"tables"},
     "checks": set(),
-    "comparison": {"init", "laws", "plots", "probes", "signals", "tables"},
+    "comparison": {"init", "laws", "plots", "probes", "signals"},
     "explore": {
         "book",
         "comparison",
@@ -38,7 +38,7 @@ IMPORTS = {
     "signals": set(),
     "sweeps": {"init", "probes", "signals", "tables"},
     "tables": set(),
-    "training": {"laws", "models", "nufft", "signals", "transform"},
+    "training": {"init", "laws", "models", "nufft", "signals", "transform"},
     "transform": {"nufft"},
 }
 # Beside the command line, only `comparison`, where measurement and law meet, imports a chapter.

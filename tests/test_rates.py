@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import lct_lab
-from lct_lab import theory
+from lct_lab import laws
 from lct_lab.training import rates
 
 
@@ -257,4 +257,4 @@ def test_bad_scales(scales, error, words):
 
 
 def test_a_rule_at_a_size():
-    assert theory.RULES["a4 mean"](8, 8) == 5
+    assert laws.RULES["a4 mean"](8, 8) == 5

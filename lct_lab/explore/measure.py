@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lct_lab import init, probes, signals, tables, transform
-from lct_lab import theory as laws
+from lct_lab import init, laws, probes, signals, tables, transform
 from lct_lab.checks import require_size
 
 MATRIX = 128  # the largest size whose analysis matrix is shown

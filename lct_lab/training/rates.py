@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 
-from lct_lab import theory as laws
+from lct_lab import laws
 from lct_lab.checks import require_choice, require_number, require_size
 from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
