@@ -1,0 +1,231 @@
+"""README and docs/: a number that comes from a table is that table's, and every link resolves."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lct_lab import laws
+from lct_lab.init import GROUPS
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def table(name):
+    return pd.read_csv(ROOT / "data" / f"{name}.csv")
+
+
+def text_of(name):
+    return (ROOT / name).read_text()
+
+
+def span(values, form="{:.2f} to {:.2f}"):
+    return form.format(values.min(), values.max())
+
+
+# --- what the tables say, as the documents word it ------------------------------------------------
+
+
+def of_limits():
+    """Sentences and table rows of docs/limits.md."""
+    rows = []
+    medians = table("08-medians").set_index("start")
+    for start in ("shuffled", "sorted", "tied"):
+        part = medians.loc[start]
+        of_w = part[["w1 / predicted", "w2 / predicted"]].stack()
+        of_a = part[["a2 / predicted", "a4 / predicted"]].stack()
+        rows.append(f"{span(of_w)} | {span(of_a)} |")
+    misses = table("12-misses")
+    jittered = misses[misses["of"] == "median w1"].set_index("tied")["ratio"]
+    rows += [f"| {span(jittered[tied])} | |" for tied in (False, True)]
+    cancelling = misses.set_index("of")["ratio"] - 1
+    rows.append(
+        f"a4 comes out {cancelling['rms a4']:.0%} above its law and a2 {cancelling['rms a2']:.0%}"
+    )
+    rows.append(f"all {len(table('12-laws'))} rows")
+    return [row.replace("%", " %") for row in rows] + of_coloured() + of_rules()
+
+
+def of_coloured():
+    off = table("04-coloured").set_index("start").filter(regex="^loss$| / law$")
+    off = (off.drop(columns="w1 / white law", errors="ignore") - 1).abs().groupby(level=0).max()
+    rows = []
+    for start, undecided in (("shuffled", ""), ("sorted", ""), ("tied", ", undecided")):
+        row = off.loc[start]
+        of_a = row[["a2 / law", "a4 / law"]].max()
+        of_w = row[["w1 / law", "w2 / law"]].max()
+        words = f"{row['loss']:.0%} off | {of_a:.0%} off{undecided} | {of_w:.0%} off"
+        rows.append(f"| {start} | {words.replace('%', ' %')} |")
+    return rows
+
+
+def of_rules():
+    rules = table("04-rules").set_index("rule")
+    power, by_rms = (
+        rules["N=M=1e5"],
+        rules.loc[["a2 root", "a4 max", "a4 mean", "a4 cosine"], "rms"],
+    )
+    return [
+        f"N/√M is {1 / power['w1 mean']:.0f} times too small at 10⁵",
+        f"√N for a1 is {power['a1 root']:.0f} times too large",
+        f"N/√M is {rules.loc['w1 mean', 'mean']:.0f} times too small.",
+        f"{1 / by_rms.max():.1f} to {1 / by_rms.min():.1f} times too large",
+    ]
+
+
+def of_speed():
+    bench = table("bench").set_index("what")
+    sweep = table("bench-sweep").set_index("what")["figure"]
+
+    def row(start):
+        (found,) = [name for name in bench.index if name.startswith(start)]
+        return bench.loc[found]
+
+    def figures(start, form):
+        return ", ".join(form.format(v) for v in bench[bench.index.str.startswith(start)]["figure"])
+
+    small, large = (
+        row("loss and six gradients, N = M = 1000"),
+        row("loss and six gradients, N = M = 4000"),
+    )
+    probe, cores = row("probe, 10,000"), row("the same, one core")
+    return [
+        f"{small.theirs:.1f} ms dense loop, {small.ours:.2f} ms here: {small.figure:.0f}×",
+        f"{large.theirs:.0f} ms dense loop, {large.ours:.2f} ms here: {large.figure:.0f}×",
+        f"{probe.ours:.2f} ms: {probe.figure:.0f}×",
+        f"| {cores.figure:.2f}× |",
+        f"{row('N = M = 10^6, double: time').ours:.2f} s, "
+        f"{row('N = M = 10^6, double: memory').ours:.2f} GB",
+        figures("gradients / three bare", "{:.2f}×"),
+        figures("forward and backward", "{:.1f}×"),
+        f"{row('explorer').ours:.0f} ms",
+        f"{sweep['default grid: two processes against one']:.2f}×",
+        f"{sweep['blocks of 100, N = M = 1000: sweep / probe, less one']:.0%} longer".replace(
+            "%", " %"
+        ),
+    ]
+
+
+def of_sweeps():
+    sweep = table("bench-sweep").set_index("what")["figure"]
+    return [
+        f"{sweep['one init, N = M = 1000']:.2f} ms of one core",
+        f"{sweep['one init' + chr(39) + 's share of a shard of 100']:.0f} bytes of shard",
+        f"as many in {sweep['status of 100,000 shards, as a command']:.2f} s",
+    ]
+
+
+def of_training():
+    rows = []
+    for row in table("10-full-cases").to_dict("records"):
+        filled = f"{row['all bins']} of {row['starts']}"
+        filled = "no single grid" if row["M"] < row["N"] else filled
+        seconds = row["longest time_s"]
+        time = f"{seconds:.0f} s" if seconds > 100 else f"{seconds:.1f} s"
+        rows.append(
+            f"| {row['kind']} | {row['N']:,} | {filled} | {row['worst error']:.0e} | {time} |"
+        )
+    moves = table("09-full-drift").set_index(["optimizer", "rule"])["moves by a factor"]
+    names = {"raw": "raw", "original": "the original's divisors", "equal": "equal gradients"}
+    for rule, name in (names | {"curvature": "curvature"}).items():
+        cells = (f"{moves[o, rule]:.0f}×" if (o, rule) in moves else "" for o in ("sgd", "adam"))
+        rows.append(" ".join(f"| {name} | {' | '.join(cells)} |".split()))
+    return rows
+
+
+CLAIMS = {
+    "docs/limits.md": of_limits,
+    "docs/speed.md": of_speed,
+    "docs/sweeps.md": of_sweeps,
+    "docs/training.md": of_training,
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_number_is_its_tables(name):
+    text = " ".join(text_of(name).split())
+    missing = [claim for claim in CLAIMS[name]() if " ".join(claim.split()) not in text]
+    assert not missing, f"{name} does not say: {missing}"
+
+
+# Numbers that no table holds: bands that the laws promise, sizes, versions, the worked example.
+STATED = {
+    "README.md": {"2 %", "3 %", "3.11"},
+    "docs/limits.md": {"2 %", "3 %"},
+    "docs/sweeps.md": set(),
+    "docs/training.md": set(),
+    "docs/speed.md": set(),
+    "docs/your-data.md": set(),
+}
+MEASURED = re.compile(r"\d[\d,]*\.\d+|\d+ %|\d+(?:\.\d+)?×|\d+e-\d+")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_measured_number_is_checked_against_a_table(path):
+    name = str(path.relative_to(ROOT))
+    text = re.sub(
+        r"```.*?```|`[^`]*`|^ {4}.*$|\(([^)]*)\)", " ", path.read_text(), flags=re.S | re.M
+    )
+    text = " ".join(text.split())
+    for claim in CLAIMS.get(name, list)():
+        text = text.replace(" ".join(claim.split()), " ")
+    assert set(MEASURED.findall(text)) <= STATED[name]
+
+
+def test_the_long_run_of_notebook_04_has_nothing_outside():
+    verdicts, pooled = table("04-full-verdicts"), table("04-full-pooled")
+    assert (verdicts["verdict"] != "outside").all()
+    assert ((pooled["ratio"] - 1).abs() - 2 * pooled["error"] < 0.02).all()
+    assert (table("12-laws")["verdict"] == "within").all()
+
+
+def test_the_laws_of_the_readme_are_those_of_the_package():
+    """Each cell of the table is the formula of the line that is tested against predict."""
+    columns = {"shuffled": ("shuffled", False), "sorted": ("random", False)}
+    columns |= {"tied": ("random", True), "grid": ("orthogonal", False)}
+    ones = np.ones(1)
+    s = laws.Setting(64, 64, ones, ones, ones, ones, signal=laws.describe("uniform"))
+    symbols = dict(zip(GROUPS, ("a1", "a2", "a3", "a4", "w", "w̃"), strict=True))
+    rows = {
+        line.split("|")[1].strip(): line
+        for line in text_of("README.md").splitlines()
+        if line.startswith("| ") and "σ²" in line
+    }
+    for group, symbol in symbols.items():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", rows[symbol])[2:-1]]
+        for cell, (init, tied) in zip(cells, columns.values(), strict=True):
+            lines = laws.COUPLINGS[init, tied].lines(s)
+            if group not in lines:
+                assert cell == ""
+                continue
+            formula = laws.formula(lines[group]).replace("|", r"\|")
+            shuffled = laws.COUPLINGS["shuffled", False].lines(s)[group]
+            assert f"`{formula}`" in cell or (cell == "the same" and lines[group] is shuffled)
+
+
+def test_links_resolve():
+    for path in DOCUMENTS:
+        for link in re.findall(r"\]\(([^)]+)\)", path.read_text()):
+            if "://" not in link:
+                assert (path.parent / link.partition("#")[0]).exists(), f"{path.name}: {link}"
+
+
+def test_the_readme_lists_every_notebook():
+    links = set(re.findall(r"\]\(([^)]+)\)", text_of("README.md")))
+    found = (ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb")
+    assert {f"notebooks/rendered/{path.name}" for path in found} <= links
+
+
+def test_the_readmes_python_runs():
+    """The names that it calls are there; what takes long is run elsewhere."""
+    import lct_lab
+
+    (code,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), flags=re.S)
+    assert {name for name in re.findall(r"lct_lab\.(\w+)\(", code)} <= set(lct_lab.__all__)
+    scope = {}
+    for line in code.splitlines():
+        if "recover" not in line:
+            exec(line.replace("1024, 512", "64, 48").replace("512, 512", "16, 16"), scope)
