@@ -105,6 +105,11 @@ def test_windows_that_cannot_be_scaled_are_an_error(monkeypatch):
         ),
         (lambda: signals.check(["a"] * 4, 4), TypeError, "array of real numbers, got list of <U1"),
         (
+            lambda: signals.check(np.ma.masked_less([0.0, 1.0, 2.0, 3.0], 1), 4),
+            TypeError,
+            "signal must be an array without a mask, got masked entries",
+        ),
+        (
             lambda: signals.check([None] * 4, 4),
             TypeError,
             "array of real numbers, got list of object",
