@@ -10,7 +10,10 @@ LARGEST = 2**40  # of sizes: 8 TB of samples
 
 
 def require_size(name, value, least=1):
-    """Return `value` as an int, or raise unless it is an integer of at least `least`; from 0 on, as seeds are, any."""
+    """Return `value` as an int, or raise unless it is an integer of at least `least`.
+
+    From 0 on, as seeds are, of any size; from 1 on at most LARGEST.
+    """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer of at least {least}, got {short(value)}")
     if value < least or least and value > LARGEST:
@@ -66,7 +69,9 @@ def require_amplitudes(values):
 
 
 def require_samples(signal):
-    """Return `signal` as a float64 array, or raise TypeError unless it is an array of real numbers."""
+    """Return `signal` as a float64 array, or raise TypeError unless it is of real numbers."""
+    if np.ma.is_masked(signal):
+        raise TypeError("signal must be an array without a mask, got masked entries")
     got = type(signal).__name__
     try:
         array = np.asarray(signal)
@@ -79,10 +84,13 @@ def require_samples(signal):
 
 
 def require_place(dtype, device):
-    """Return `dtype` and a torch.device, or raise unless it is float32 or float64, on the processor or a GPU here."""
+    """Return `dtype` and a torch.device.
+
+    Raises unless they are float32 or float64, and the processor or a GPU that is here.
+    """
     import torch
 
-    if dtype not in (torch.float32, torch.float64):
+    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
         raise TypeError(f"dtype must be torch.float32 or torch.float64, got {short(dtype)}")
     gpus = torch.cuda.device_count()
     try:
@@ -97,7 +105,10 @@ def require_place(dtype, device):
 
 
 def require_real_tensor(name, value, *, like=None, dims=None):
-    """Raise unless `value` is a finite float32 or float64 tensor, with dtype and device of `like = (name, tensor)`."""
+    """Raise unless `value` is a finite float32 or float64 tensor.
+
+    like : (name, tensor) whose dtype and device it must have. dims : the number of its axes.
+    """
     import torch
 
     if not isinstance(value, torch.Tensor):
@@ -126,7 +137,10 @@ def require_real_tensor(name, value, *, like=None, dims=None):
 
 
 def require_scalar(name, value, like):
-    """Return a finite real number as a float, a one-element tensor with dtype and device of `like` without axes."""
+    """Return a finite real number as a float, a one-element tensor without its axes.
+
+    like : (name, tensor) whose dtype and device a tensor must have.
+    """
     if not hasattr(value, "numel"):
         return require_number(name, value, "a real number or a one-element tensor")
     if value.numel() != 1:

@@ -17,12 +17,8 @@ from lct_lab.checks import (
 
 GROUPS = ("a1", "a2", "a3", "a4", "w1", "w2")  # the parameters of a model; a tied one has no w2
 FREQUENCIES = ("w1", "w2")  # those of them that are vectors, one entry a frequency
-UNIT_AMPLITUDES = (
-    1.0,
-    2**0.5,
-    1.0,
-    2**0.5,
-)  # with these the orthogonal start reconstructs at M = N
+ROOT2 = 2**0.5
+UNIT_AMPLITUDES = (1.0, ROOT2, 1.0, ROOT2)  # the orthogonal start then reconstructs at M = N
 LOWEST, HIGHEST = 0.5, 1.5  # of amplitudes that are drawn
 JITTER = 0.25  # of `jittered` starts, in units of the spacing π/M
 
@@ -33,7 +29,10 @@ def shuffled(m, rng):
 
 
 def random(m, rng):
-    """w_k: m independent draws from U(0, π), sorted: the order statistics (the original notebook's start)."""
+    """w_k: m independent draws from U(0, π), sorted: the order statistics.
+
+    The start of the original notebook.
+    """
     return np.sort(shuffled(m, rng))
 
 
@@ -43,15 +42,19 @@ def orthogonal(m, rng=None):
 
 
 def jittered(m, rng, jitter=JITTER):
-    """w_k = (2k + 1) π / 2m + u_k π / m with u_k ~ U(-jitter, jitter): near the DCT, in units of the spacing."""
+    """w_k = (2k + 1) π / 2m + u_k π / m with u_k ~ U(-jitter, jitter): near the DCT.
+
+    `jitter` is in units of the spacing π / m.
+    """
     return orthogonal(m) + rng.uniform(-jitter, jitter, m) * np.pi / m
 
 
 class Start(NamedTuple):
     """How a start draws its frequencies, (m, rng) -> (m,), and its default amplitudes.
 
-    amplitudes : four numbers, or None where each is drawn from U(½, 3/2). jitter : of the frequencies
-    about the grid (2k + 1) π / 2m, in units of its spacing; None for a start that is not on a grid.
+    amplitudes : four numbers, or None where each is drawn from U(½, 3/2).
+    jitter : of the frequencies about the grid (2k + 1) π / 2m, in units of its spacing; None for a
+        start that is not on a grid.
     """
 
     frequencies: Callable
@@ -68,17 +71,26 @@ INITS = {
 
 
 def generator(seed, n, m, init, index, stream):
-    """The numpy Generator of one stream ("init" or "signal") of one init: the same whatever ran before it."""
+    """The numpy Generator of one stream ("init" or "signal") of one init.
+
+    The same whatever ran before it.
+    """
     key = (n, m, crc32(init.encode()), index, crc32(stream.encode()))
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, jitter=None):
-    """Amplitudes and frequencies of init number `index`: ((a1, a2, a3, a4), w1, w2), w2 None when tied.
+    """Amplitudes and frequencies of init number `index`: ((a1, a2, a3, a4), w1, w2).
 
-    Amplitudes default to U(½, 3/2) for random and shuffled, to (1, √2, 1, √2) for orthogonal and jittered; a 4-tuple
-    fixes them. Frequencies are float64 arrays of shape (m,), radians per sample. `jitter` is for jittered alone, in
-    units of the spacing π/m. Raises ValueError or TypeError naming the argument that is out of range.
+    Parameters
+    ----------
+    n, m : samples and frequencies. init : a name in `INITS`. tied : without w2, which is then None.
+    amplitudes : four numbers; None for the start's own, U(½, 3/2) for random and shuffled,
+        (1, √2, 1, √2) for orthogonal and jittered.
+    jitter : of a jittered start alone, in units of the spacing π/m; None for `JITTER`.
+
+    Frequencies are float64 arrays of shape (m,), radians per sample. Raises ValueError or TypeError
+    naming the argument that is out of range.
     """
     require_choice("init", init, INITS)
     n, m = require_size("n", n), require_size("m", m)

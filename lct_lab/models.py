@@ -15,7 +15,8 @@ class LCT(torch.nn.Module):
     Parameters
     ----------
     n, m : number of samples and of frequencies, at least 1.
-    init : a name in `init.INITS`; `seed` makes it reproducible (None: a seed from torch's global generator).
+    init : a name in `init.INITS`; `seed` makes it reproducible (None: a seed from torch's global
+        generator).
     tied : one frequency vector for both sides; the model then has no `w2`.
     engine : as in `transform.analyze`.
     dtype, device : of the parameters; torch's defaults when None.
@@ -25,33 +26,41 @@ class LCT(torch.nn.Module):
     """
 
     def __init__(
-        self, n, m, *, init="random", tied=False, engine="auto", seed=None, dtype=None, device=None
+        self,
+        n,
+        m,
+        *,
+        init="random",
+        tied=False,
+        engine="auto",
+        seed=None,
+        dtype=None,
+        device=None,
     ):
         super().__init__()
-        require_choice("engine", engine, transform.ENGINES)
-        dtype = torch.get_default_dtype() if dtype is None else dtype
-        require_place(dtype, "cpu" if device is None else device)
-        seed = torch.randint(2**62, ()).item() if seed is None else seed
-        amplitudes, *frequencies = inits.draw(n, m, init=init, tied=tied, seed=seed)
-        self.n, self.m, self.tied, self.engine = int(n), int(m), bool(tied), engine
-        for name, value in zip(
-            ("a1", "a2", "a3", "a4", "w1", "w2"), (*amplitudes, *frequencies), strict=True
-        ):
+        self.engine = require_choice("engine", engine, transform.ENGINES)
+        wanted = torch.get_default_dtype() if dtype is None else dtype
+        require_place(wanted, "cpu" if device is None else device)
+        drawn_from = torch.randint(2**62, ()).item() if seed is None else seed
+        amplitudes, w1, w2 = inits.draw(n, m, init=init, tied=tied, seed=drawn_from)
+        self.n = int(n)
+        self.m = int(m)
+        self.tied = bool(tied)
+        for name, value in zip(inits.GROUPS, (*amplitudes, w1, w2), strict=True):
             if value is not None:
-                setattr(
-                    self,
-                    name,
-                    torch.nn.Parameter(torch.as_tensor(value, dtype=dtype, device=device)),
-                )
+                start = torch.as_tensor(value, dtype=wanted, device=device)
+                setattr(self, name, torch.nn.Parameter(start))
 
     def analyze(self, x):
         """X of shape (..., m) from x of shape (..., n)."""
+        self._check("x", x)
         if isinstance(x, torch.Tensor) and x.ndim and x.shape[-1] != self.n:
             raise ValueError(f"x must have {self.n} samples along its last axis, got {x.shape[-1]}")
         return transform.analyze(x, self.a1, self.a2, self.w1, engine=self.engine)
 
     def synthesize(self, X):
         """y of shape (..., n) from X of shape (..., m)."""
+        self._check("X", X)
         w = self.w1 if self.tied else self.w2
         return transform.synthesize(X, self.n, self.a3, self.a4, w, engine=self.engine)
 
@@ -60,8 +69,22 @@ class LCT(torch.nn.Module):
         return self.synthesize(self.analyze(x))
 
     def loss(self, x):
-        """L = Σ_n (y_n - x_n)², summed over the samples, averaged over the batch: a scalar; of an empty batch, nan."""
+        """L = Σ_n (y_n - x_n)², summed over the samples, averaged over the batch.
+
+        A scalar; of an empty batch, nan.
+        """
         return (self(x) - x).square().sum(-1).mean()
 
     def extra_repr(self):
         return f"n={self.n}, m={self.m}, tied={self.tied}, engine={self.engine!r}"
+
+    def _check(self, name, values):
+        """Raise unless the model is of single or double precision, and `values` of the same.
+
+        A module can be converted to others, by `half()` or `to(dtype)`.
+        """
+        dtype = self.w1.dtype
+        if dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"model must be of torch.float32 or torch.float64, got {dtype}")
+        if isinstance(values, torch.Tensor) and values.dtype != dtype:
+            raise TypeError(f"{name} must have the dtype of the model, {dtype}, got {values.dtype}")

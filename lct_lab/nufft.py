@@ -1,10 +1,12 @@
 """The sums of the transform as nonuniform FFTs, O(N log N + M): the only importer of finufft.
 
-Cosine sums of real v are real parts of Σ_j v_j e^{iwj}. Where Σ_j j sin(wj) v_j is wanted too, both come from one
-transform of 2N modes: even coefficients v_j/2 at ±j carry the cosines into the real part, odd ones ±(j/N) v_j/2 the
-sines into the imaginary part. Single precision is computed in double, whose phases w j it would spoil.
+Cosine sums of real v are real parts of Σ_j v_j e^{iwj}. Where Σ_j j sin(wj) v_j is wanted too, both
+come from one transform of 2N modes: even coefficients v_j/2 at ±j carry the cosines into the real
+part, odd ones ±(j/N) v_j/2 the sines into the imaginary part. Single precision is computed in
+double, whose phases w j it would spoil.
 """
 
+import math
 import os
 import threading
 from functools import lru_cache
@@ -12,28 +14,31 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-LARGE = (
-    1 << 18
-)  # modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads then pay
+# Modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads pay.
+LARGE = 1 << 18
 TOGETHER = 1 << 21  # modes held at once in a batch
 
 
 def analyze(x, a1, a2, w):
     """`transform.analyze` by nonuniform FFT; differentiable any number of times."""
-    scale = _amplitudes(x.shape[-1], a1, a2, x)
-    return _Analysis.apply(x * scale, w, False) / x.shape[-1] ** 0.5
+    n = x.shape[-1]
+    scaled = x * _amplitudes(n, a1, a2, x)
+    return _Analysis.apply(scaled, w, False) / n**0.5
 
 
 def synthesize(X, n, a3, a4, w):
     """`transform.synthesize` by nonuniform FFT; differentiable any number of times."""
-    return _Synthesis.apply(X, w, n, False) * _amplitudes(n, a3, a4, X) / len(w) ** 0.5
+    Y = _Synthesis.apply(X, w, n, False)
+    m = len(w)
+    return Y * _amplitudes(n, a3, a4, X) / m**0.5
 
 
 def _amplitudes(n, first, later, like):
-    first, later = (
-        torch.as_tensor(a, dtype=like.dtype, device=like.device).reshape(1) for a in (first, later)
-    )
-    return torch.cat([first, later.expand(n - 1)])
+    """(first, later, …, later): the amplitude of each of n samples."""
+    place = {"dtype": like.dtype, "device": like.device}
+    one = torch.as_tensor(first, **place).reshape(1)
+    other = torch.as_tensor(later, **place).reshape(1)
+    return torch.cat([one, other.expand(n - 1)])
 
 
 class _Analysis(torch.autograd.Function):
@@ -41,23 +46,29 @@ class _Analysis(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, v, w, sine):
-        ctx.sine, moments = sine, None
-        if ctx.needs_input_grad[1] and not sine:
+        _, wants_w, _ = ctx.needs_input_grad
+        moments = None
+        if wants_w and not sine:
             sums, moments = _pair(v, w)
         else:
             sums = _part(_waves(v, w), sine)
+        ctx.sine = sine
         ctx.save_for_backward(v, w, moments)
         return sums
 
     @staticmethod
     def backward(ctx, g):
         v, w, moments = ctx.saved_tensors
-        by_v = _Synthesis.apply(g, w, v.shape[-1], ctx.sine) if ctx.needs_input_grad[0] else None
+        wants_v, wants_w, _ = ctx.needs_input_grad
+        n = v.shape[-1]
+        by_v = None
         by_w = None
-        if ctx.needs_input_grad[1]:
+        if wants_v:
+            by_v = _Synthesis.apply(g, w, n, ctx.sine)
+        if wants_w:
             if moments is None or torch.is_grad_enabled():
                 moments = _Analysis.apply(_times_index(v), w, not ctx.sine)
-            by_w = (1 if ctx.sine else -1) * (g * moments).sum_to_size(w.shape)
+            by_w = _by_frequency(g, moments, ctx.sine, w)
         return by_v, by_w, None
 
 
@@ -73,23 +84,30 @@ class _Synthesis(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g):
         c, w = ctx.saved_tensors
-        by_c = by_w = None
-        if all(ctx.needs_input_grad[:2]) and not ctx.sine and not torch.is_grad_enabled():
+        wants_c, wants_w, _, _ = ctx.needs_input_grad
+        sine = ctx.sine
+        by_c = None
+        by_w = None
+        if wants_c and wants_w and not sine and not torch.is_grad_enabled():
             by_c, moments = _pair(g, w)
-        else:
-            by_c = _Analysis.apply(g, w, ctx.sine) if ctx.needs_input_grad[0] else None
-            moments = (
-                _Analysis.apply(_times_index(g), w, not ctx.sine)
-                if ctx.needs_input_grad[1]
-                else None
-            )
-        if moments is not None:
-            by_w = (1 if ctx.sine else -1) * (c * moments).sum_to_size(w.shape)
+            return by_c, _by_frequency(c, moments, sine, w), None, None
+        if wants_c:
+            by_c = _Analysis.apply(g, w, sine)
+        if wants_w:
+            moments = _Analysis.apply(_times_index(g), w, not sine)
+            by_w = _by_frequency(c, moments, sine, w)
         return by_c, by_w, None, None
 
 
+def _by_frequency(values, moments, sine, w):
+    """∂/∂w_k of Σ values_k wave_k, summed over the batch; moments: Σ_j j sin(w_k j) v_j, or cos."""
+    slope = 1 if sine else -1  # sin' = cos, cos' = -sin
+    return slope * (values * moments).sum_to_size(w.shape)
+
+
 def _times_index(v):
-    return v * torch.arange(v.shape[-1], dtype=v.dtype, device=v.device)
+    index = torch.arange(v.shape[-1], dtype=v.dtype, device=v.device)
+    return v * index
 
 
 def _part(waves, sine):
@@ -97,27 +115,49 @@ def _part(waves, sine):
 
 
 def _waves(v, w):
-    """Σ_j v_j e^{i w_k j}: v (..., n) -> complex (..., m). The modes are centred, and the centre's phase put back."""
-    phase = torch.polar(torch.ones_like(w, dtype=torch.float64), w.double() * (v.shape[-1] // 2))
-    return (_transform(v.to(torch.complex128), w, v.dtype) * phase).to(_complex(v))
+    """Σ_j v_j e^{i w_k j}: v (..., n) -> complex (..., m).
+
+    The transform's modes are centred, and the centre's phase is put back.
+    """
+    centre = v.shape[-1] // 2
+    phase = _unit(w.double() * centre)
+    values = v.to(torch.complex128)
+    sums = _transform(values, w, v.dtype)
+    return (sums * phase).to(_complex(v))
 
 
 def _waves_adjoint(c, w, n):
     """Σ_k c_k e^{i w_k j}, j = 0 … n-1: c (..., m) -> complex (..., n)."""
-    phase = torch.polar(torch.ones_like(w, dtype=torch.float64), -w.double() * (n // 2))
-    return _transform(c * phase, w, c.dtype, n).conj().resolve_conj().to(_complex(c))
+    centre = n // 2
+    phase = _unit(-w.double() * centre)
+    sums = _transform(c * phase, w, c.dtype, n)
+    return sums.conj().resolve_conj().to(_complex(c))
+
+
+def _unit(angles):
+    """e^{i angles}."""
+    return torch.polar(torch.ones_like(angles), angles)
 
 
 def _pair(v, w):
-    """Σ_j cos(w_k j) v_j and Σ_j j sin(w_k j) v_j, j = 0 … n-1: v (..., n) -> two tensors (..., m)."""
+    """Σ_j cos(w_k j) v_j and Σ_j j sin(w_k j) v_j, j = 0 … n-1: v (..., n) -> two (..., m)."""
     if v.is_cuda:
-        waves = _waves(torch.stack([v, _times_index(v)]), w)
-        return waves[0].real, waves[1].imag
-    flat, points = v.detach().reshape(-1, v.shape[-1]).double().numpy(), w.detach().double().numpy()
-    both = torch.from_numpy(pair_sums(flat, points, v.dtype == torch.float64)).reshape(
-        *v.shape[:-1], len(w)
-    )
-    return (both.real + v[..., :1]).to(v.dtype), (both.imag * v.shape[-1]).to(v.dtype)
+        both = torch.stack([v, _times_index(v)])
+        plain, weighted = _waves(both, w)
+        return plain.real, weighted.imag
+    n = v.shape[-1]
+    double = v.dtype == torch.float64
+    flat = as_doubles(v.reshape(-1, n))
+    found = pair_sums(flat, as_doubles(w), double)
+    sums = torch.from_numpy(found).reshape(*v.shape[:-1], len(w))
+    cosines = sums.real + v[..., :1]
+    sines = sums.imag * n
+    return cosines.to(v.dtype), sines.to(v.dtype)
+
+
+def as_doubles(values):
+    """A real tensor on the processor as a float64 array."""
+    return values.detach().double().resolve_neg().numpy()
 
 
 def _complex(v):
@@ -125,40 +165,55 @@ def _complex(v):
 
 
 def _transform(values, w, dtype, modes=None):
-    """Σ_l values_l e^{i w_k l} over centred l; with `modes`, its adjoint Σ_k values_k e^{-i w_k l} at that many l."""
-    points, sizes = (
-        w.detach().double(),
-        (values.shape[-1], len(w)) if modes is None else (len(w), modes),
-    )
-    flat, out = (
-        values.detach().reshape(-1, sizes[0]),
-        values.new_empty(*values.shape[:-1], sizes[1]),
-    )
-    results, count = out.view(-1, sizes[1]), max(1, TOGETHER // max(sizes))
-    for start in range(0, len(flat), count):
-        part, result = flat[start : start + count], results[start : start + count]
-        if w.is_cuda:
-            result.copy_(_on_gpu(part, points, dtype, modes))
-            continue
-        plan = _plan(modes or sizes[0], len(part), dtype == torch.float64)
-        plan.setpts(points.numpy())
-        run = plan.execute if modes is None else plan.execute_adjoint
-        part = part.contiguous().resolve_conj()
-        run(
-            part[0].numpy() if len(part) == 1 else part.numpy(),
-            (result[0] if len(part) == 1 else result).numpy(),
-        )
-    return out
+    """Σ_l values_l e^{i w_k l} over centred l: complex (..., n) -> (..., m).
+
+    With `modes`, its adjoint Σ_k values_k e^{-i w_k l} at that many l: (..., m) -> (..., modes).
+    """
+    run = _on_gpu if w.is_cuda else _on_processor
+    points = w.detach().double()
+    given = values.shape[-1]
+    wanted = len(w) if modes is None else modes
+    rows = values.detach().reshape(-1, given)
+    result = values.new_empty(*values.shape[:-1], wanted)
+    flat = result.view(-1, wanted)
+    for part in _batches(len(rows), max(given, wanted)):
+        run(rows[part], points, dtype, modes, out=flat[part])
+    return result
 
 
-def _on_gpu(values, points, dtype, modes):
+def _batches(count, modes):
+    """Slices of `count` signals of so many modes, as many at a time as are held together."""
+    most = max(1, TOGETHER // modes)
+    starts = range(0, count, most)
+    return [slice(start, start + most) for start in starts]
+
+
+def _on_processor(values, points, dtype, modes, out):
+    count, size = values.shape
+    plan = _plan(modes or size, count, dtype == torch.float64)
+    _set_points(plan, points.resolve_neg().numpy())
+    run = plan.execute if modes is None else plan.execute_adjoint
+    given = values.contiguous().resolve_conj().numpy()
+    result = out.numpy()
+    if count == 1:
+        run(given[0], result[0])
+    else:
+        run(given, result)
+
+
+def _on_gpu(values, points, dtype, modes, out):
     _require(values.device)
     import cufinufft
 
-    points, eps = torch.remainder(points, 2 * torch.pi), 1e-12 if dtype == torch.float64 else 1e-7
+    _require_finite(points.cpu().numpy())
+    eps = 1e-12 if dtype == torch.float64 else 1e-7
+    folded = torch.remainder(points, 2 * torch.pi)
+    part = values.contiguous()
     if modes is None:
-        return cufinufft.nufft1d2(points, values.contiguous(), eps=eps, isign=1)
-    return cufinufft.nufft1d1(points, values.contiguous(), (modes,), eps=eps, isign=-1)
+        found = cufinufft.nufft1d2(folded, part, eps=eps, isign=1)
+    else:
+        found = cufinufft.nufft1d1(folded, part, (modes,), eps=eps, isign=-1)
+    out.copy_(found)
 
 
 def missing(device):
@@ -167,7 +222,10 @@ def missing(device):
     try:
         __import__(package)
     except Exception as error:  # whatever a broken library raises when it is loaded
-        return f"engine 'nufft' needs {package} for tensors on {device}, which cannot be loaded: {error}"
+        return (
+            f"engine 'nufft' needs {package} for tensors on {device}, "
+            f"which cannot be loaded: {error}"
+        )
     return None
 
 
@@ -176,54 +234,96 @@ def _require(device):
         raise RuntimeError(sentence)
 
 
+def _owner():
+    """Threads to use, thread and process: no two threads share a plan, nor parent and fork."""
+    return torch.get_num_threads(), threading.get_ident(), os.getpid()
+
+
 def _plan(modes, count, double):
-    threads = torch.get_num_threads() if modes >= LARGE else 1
-    return _plans(modes, count, double, threads, threading.get_ident(), os.getpid())
+    threads, thread, process = _owner()
+    used = threads if modes >= LARGE else 1
+    return _plans(modes, count, double, used, thread, process)
 
 
 @lru_cache(maxsize=6)
 def _plans(modes, count, double, threads, thread, process):
-    """A reusable plan; plans hold their points, so no two threads share one, and no forked process its parent's."""
+    """A reusable plan, which holds its points and therefore belongs to one `_owner`."""
     _require("cpu")
     import finufft
 
-    options = {
-        "eps": 1e-11 if double else 1e-7,
-        "upsampfac": 2,
-    }  # left to finufft, it would change with the points
+    options = {"n_trans": count, "isign": 1, "nthreads": threads}
     if modes >= LARGE:
-        options = {"eps": 3e-10 if double else 1e-7, "upsampfac": 1.25, "spread_sort": 1}
-    return finufft.Plan(2, (modes,), n_trans=count, isign=1, nthreads=threads, **options)
+        options |= {"eps": 3e-10 if double else 1e-7, "upsampfac": 1.25, "spread_sort": 1}
+    else:  # upsampfac, if it were left to finufft, would change with the points
+        options |= {"eps": 1e-11 if double else 1e-7, "upsampfac": 2}
+    return finufft.Plan(2, (modes,), **options)
+
+
+def _set_points(plan, w):
+    """Give a plan its points: the one place where that is done."""
+    _require_finite(w)
+    plan.setpts(np.ascontiguousarray(w))
+
+
+def _require_finite(w):
+    """Raise for a frequency that is not finite, with which finufft would end Python."""
+    if math.isfinite(w.dot(w)):  # a third of the time of looking at each
+        return
+    strange = w[~np.isfinite(w)]
+    if len(strange):
+        raise ValueError(f"w must be finite, got {strange[0]}")
 
 
 def lag_sums(w, count):
-    """P(l) = Σ_k cos(l w_k), l = 0 … count-1, and the function G -> Σ_l l sin(l w_k) G_l, in numpy on one plan."""
-    plan, phase = _plan(count, 1, True), np.exp(1j * w * (count // 2))
-    plan.setpts(w)
+    """P(l) = Σ_k cos(l w_k), l = 0 … count-1, and the function G -> Σ_l l sin(l w_k) G_l.
+
+    Arrays of double precision, w (m,); the function is good until the thread's next transform.
+    """
+    plan = _plan(count, 1, True)
+    _set_points(plan, w)
+    phase = np.exp(1j * w * (count // 2))
     P = plan.execute_adjoint(phase.conj()).real
-    return P, lambda G: (plan.execute((np.arange(count) * G).astype(complex)) * phase).imag
+
+    def moments(G):
+        weighted = np.arange(count) * G
+        waves = plan.execute(weighted.astype(complex))
+        return (waves * phase).imag
+
+    return P, moments
 
 
 class _Workspace:
-    """Reused arrays for the pair sums of `count` signals of n samples; in numpy, whose calls cost less than torch's."""
+    """Reused arrays for the pair sums of `count` signals of n samples.
+
+    In numpy, whose calls cost less than torch's.
+    """
 
     def __init__(self, n, count, double):
-        self.n, self.plan = n, _plan(2 * n, count, double)
-        self.modes = np.zeros((count, 2 * n), complex)
-        self.up, self.down = (1 + np.arange(1, n) / n) / 2, (1 - np.arange(1, n) / n) / 2
+        j = np.arange(1, n)
+        modes = np.zeros((count, 2 * n), complex)
+        self.n = n
+        self.plan = _plan(2 * n, count, double)
         self.single = count == 1
+        self.modes = modes[0] if self.single else modes
+        self.above = modes.real[:, n + 1 :]
+        self.below = modes.real[:, n - 1 : 0 : -1]
+        self.up = (1 + j / n) / 2
+        self.down = (1 - j / n) / 2
 
     def pair(self, v):
-        n = self.n
-        np.multiply(v[:, 1:], self.up, out=self.modes.real[:, n + 1 :])
-        np.multiply(v[:, 1:], self.down, out=self.modes.real[:, n - 1 : 0 : -1])
-        return np.atleast_2d(self.plan.execute(self.modes[0] if self.single else self.modes))
+        """Σ_{j≥1} (cos(w_k j) + i (j/n) sin(w_k j)) v_j at the plan's points: (count, m)."""
+        later = v[:, 1:]
+        np.multiply(later, self.up, out=self.above)
+        np.multiply(later, self.down, out=self.below)
+        found = self.plan.execute(self.modes)
+        return found[None] if self.single else found
 
     def transpose(self, c):
-        c = c.astype(complex)
-        return np.atleast_2d(self.plan.execute_adjoint(c[0] if self.single else c))[
-            :, self.n :
-        ].real
+        """Σ_k cos(w_k j) c_k, j = 0 … n-1, at the plan's points: c (count, m) -> (count, n)."""
+        waves = c.astype(complex)
+        found = self.plan.execute_adjoint(waves[0] if self.single else waves)
+        later = found[..., self.n :].real
+        return later[None] if self.single else later
 
 
 @lru_cache(maxsize=3)
@@ -232,73 +332,107 @@ def _workspaces(n, count, double, threads, thread, process):
 
 
 def _workspace(n, count, double):
-    return _workspaces(
-        n, count, double, torch.get_num_threads(), threading.get_ident(), os.getpid()
-    )
+    return _workspaces(n, count, double, *_owner())
 
 
 def pair_sums(x, w, double=True):
-    """Σ_{j≥1} (cos(w_k j) + i (j/n) sin(w_k j)) x_j of arrays x (batch, n), w (m,): a complex array (batch, m)."""
-    sums = np.empty((len(x), len(w)), complex)
-    for rows in _batches(x):
-        work = _workspace(x.shape[1], len(x[rows]), double)
-        work.plan.setpts(w)
-        sums[rows] = work.pair(x[rows])
+    """Σ_{j≥1} (cos(w_k j) + i (j/n) sin(w_k j)) x_j of arrays x (batch, n), w (m,).
+
+    A complex array (batch, m).
+    """
+    batch, n = x.shape
+    m = len(w)
+    sums = np.empty((batch, m), complex)
+    for rows in _batches(batch, 2 * n):
+        part = x[rows]
+        work = _workspace(n, len(part), double)
+        _set_points(work.plan, w)
+        sums[rows] = work.pair(part)
     return sums
 
 
-def _batches(x):
-    count = max(1, TOGETHER // (2 * x.shape[1]))
-    return [slice(start, start + count) for start in range(0, len(x), count)]
-
-
 def gradients(x, a1, a2, a3, a4, w1, w2=None, *, sums=None, double=True):
-    """`probes.gradients` of double arrays x (batch, n), w1, w2 (m,) by three transforms: a tuple of floats and arrays.
+    """`probes.gradients` of double arrays x (batch, n), w1, w2 (m,) by three transforms.
 
-    `sums`, where known already: the `pair_sums` of x at w1.
+    The letters are those of its equation, but for three that save a pass over an array each: X
+    stands for X/√M, so that the transform gives Y, and T, S stand for T/N, S/N.
+
+    sums : the `pair_sums` of x at w1, where known already. double : whether to its precision.
+
+    Returns the loss and the gradients in a1, a2, a3, a4, w1 and w2, as floats and arrays; tied
+    (w2 None), that in w1 is the sum of both and that in w2 is None.
     """
-    (batch, n), m, tied = x.shape, len(w1), w2 is None
-    if len(batches := _batches(x)) > 1:
-        parts = [gradients(x[rows], a1, a2, a3, a4, w1, w2, double=double) for rows in batches]
-        shares = [len(x[rows]) / batch for rows in batches]
-        columns = zip(*parts, strict=True)
-        return tuple(
-            None if c[0] is None else sum(f * v for f, v in zip(shares, c, strict=True))
-            for c in columns
-        )
+    batch, n = x.shape
+    m = len(w1)
+    parts = _batches(batch, 2 * n)
+    if len(parts) > 1:
+        pieces = [x[rows] for rows in parts]
+        parameters = (a1, a2, a3, a4, w1, w2)
+        each = [gradients(piece, *parameters, double=double) for piece in pieces]
+        return _average(each, [len(piece) / batch for piece in pieces])
     work = _workspace(n, batch, double)
-    if sums is None or tied:
-        work.plan.setpts(w1)
-    both = work.pair(x) if sums is None else sums
-    C, T = both.real, both.imag
+    if sums is None or w2 is None:
+        _set_points(work.plan, w1)
+    at_w1 = work.pair(x) if sums is None else sums
+    C = at_w1.real
+    T = at_w1.imag
     size = 1 / (n * m) ** 0.5
-    X = C * (a2 * size)  # over √M as well: so that it is Y, not √M Y, that comes back
-    X += x[:, :1] * (a1 * size)
-    if not tied:
-        work.plan.setpts(w2)
+    X = _combine(a1 * size, x[:, :1], a2 * size, C)
+    if w2 is not None:
+        _set_points(work.plan, w2)
     Y = work.transpose(X)
+    e = _slope_of_loss(x, a3, a4, Y)
+    at_w2 = work.pair(e)
+    G = at_w2.real
+    S = at_w2.imag
+    g = _combine(a3 / m**0.5, e[:, :1], a4 / m**0.5, G)
+    by_w1 = -a2 * n**0.5 / batch * _over_batch(g, T)
+    by_w2 = -a4 * n / batch * _over_batch(X, S)
+    scalars = _loss_and_amplitudes(x, C, Y, e, g)
+    if w2 is None:
+        return *scalars, by_w1 + by_w2, None
+    return *scalars, by_w1, by_w2
+
+
+def _average(each, shares):
+    """The gradients of a batch, from those of its parts and their shares in it."""
+    means = []
+    for values in zip(*each, strict=True):
+        tied = values[0] is None
+        terms = [] if tied else [f * v for f, v in zip(shares, values, strict=True)]
+        means.append(None if tied else sum(terms))
+    return tuple(means)
+
+
+def _combine(first, start, later, sums):
+    """first · start + later · sums."""
+    result = sums * later
+    result += start * first
+    return result
+
+
+def _slope_of_loss(x, a3, a4, Y):
+    """e_0 = 2 (a3 Y_0 - x_0), e_n = 2 (a4 Y_n - x_n)."""
     e = Y * (2 * a4)
     e[:, 0] = 2 * a3 * Y[:, 0]
     e -= 2 * x
-    both = work.pair(e)
-    G, S = both.real, both.imag
-    g = G * (a4 / m**0.5)
-    g += e[:, :1] * (a3 / m**0.5)
-    by_w1 = _over_batch(g, T)
-    by_w1 *= -a2 * n**0.5 / batch
-    by_w2 = _over_batch(X, S)
-    by_w2 *= -a4 * n / batch
-    first = float(e[:, 0] @ Y[:, 0])
-    return (
-        float(np.vdot(e, e)) / 4 / batch,
-        float(x[:, 0] @ g.sum(1)) / n**0.5 / batch,
-        float(np.vdot(g, C)) / n**0.5 / batch,
-        first / batch,
-        (float(np.vdot(e, Y)) - first) / batch,
-        by_w1 + by_w2 if tied else by_w1,
-        None if tied else by_w2,
-    )
+    return e
+
+
+def _loss_and_amplitudes(x, C, Y, e, g):
+    """The loss and its gradients in a1, a2, a3 and a4."""
+    batch, n = x.shape
+    loss = float(np.vdot(e, e)) / 4
+    by_a1 = float(x[:, 0] @ g.sum(1)) / n**0.5
+    by_a2 = float(np.vdot(g, C)) / n**0.5
+    by_a3 = float(e[:, 0] @ Y[:, 0])
+    by_a4 = float(np.vdot(e, Y)) - by_a3
+    totals = (loss, by_a1, by_a2, by_a3, by_a4)
+    return [total / batch for total in totals]
 
 
 def _over_batch(u, v):
-    return u[0] * v[0] if len(u) == 1 else np.einsum("bi,bi->i", u, v)
+    """Σ_b u_bk v_bk."""
+    if len(u) == 1:
+        return u[0] * v[0]
+    return np.einsum("bi,bi->i", u, v)

@@ -9,10 +9,12 @@ from lct_lab.checks import require_choice, require_samples, require_size
 NOISES = ("uniform", "normal")
 
 RECORDINGS = {
-    "eeg": "electroencephalogram, 4 channels of 800 samples; sample_data/eeg.dat of matplotlib (Matplotlib licence)",
-    "ecg": "electrocardiogram, 1024 samples, sampling rate not documented; PyWavelets, pywt.data.ecg (MIT licence)",
-    "sunspots": "yearly sunspot numbers 1700-2008, 309 samples; statsmodels, from the US National Geophysical Data "
-    "Center (public domain)",
+    "eeg": "electroencephalogram, 4 channels of 800 samples; sample_data/eeg.dat of matplotlib "
+    "(Matplotlib licence)",
+    "ecg": "electrocardiogram, 1024 samples, sampling rate not documented; PyWavelets, "
+    "pywt.data.ecg (MIT licence)",
+    "sunspots": "yearly sunspot numbers 1700-2008, 309 samples; statsmodels, from the US National "
+    "Geophysical Data Center (public domain)",
 }
 
 SIGNALS = (*NOISES, *RECORDINGS)
@@ -20,7 +22,7 @@ SIGNALS = (*NOISES, *RECORDINGS)
 
 @cache
 def recording(name):
-    """A recording as an array (channels, samples); its source and licence are in RECORDINGS[name]."""
+    """A recording as an array (channels, samples); RECORDINGS[name] has its source and licence."""
     require_choice("name", name, RECORDINGS)
     if name == "eeg":
         from matplotlib import cbook
@@ -36,71 +38,142 @@ def recording(name):
     return np.array(sunspots.load_pandas().data["SUNACTIVITY"], dtype=float)[None]
 
 
-def windows(name, n, starts, channels):
-    """Windows of length n of a recording, each with its mean removed and scaled to unit variance: (count, n)."""
-    source, _ = recording(name), check(name, n)
-    for c, s in zip(channels, starts, strict=True):
-        if (
-            require_size("channels", c, 0) >= len(source)
-            or require_size("starts", s, 0) > source.shape[1] - n
-        ):
-            raise ValueError(
-                f"channels and starts must be of {n} samples within {source.shape}, got {c} and {s}"
-            )
+def windows(signal, n, starts, channels=None):
+    """Windows of n samples, each with its mean removed and scaled to unit variance: (count, n).
+
+    Parameters
+    ----------
+    signal : the name of a recording, or an array of your own, (samples,) or (channels, samples).
+    n : samples of a window, at least 2.
+    starts : the first sample of each window; channels : its channel, not needed where there is one.
+
+    Raises ValueError or TypeError naming the argument, also for a window that is constant.
+    """
+    source = recording(check(signal, n)) if isinstance(signal, str) else _channels(signal, n)
+    starts, channels = _places(source.shape, n, starts, channels)
     cut = np.stack([source[c, s : s + n] for c, s in zip(channels, starts, strict=True)])
-    cut = cut - cut.mean(-1, keepdims=True)
-    spread = cut.std(-1, keepdims=True)
-    if (spread == 0).any():
+    name = f"signal {signal!r}" if isinstance(signal, str) else "signal"
+    if (cut == cut[:, :1]).all(1).any():
         raise ValueError(
-            f"signal {name!r} has a constant window of {n} samples, which cannot have unit variance"
+            f"{name} has a constant window of {n} samples, which cannot have unit variance"
         )
-    return cut / spread
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = cut - cut.mean(-1, keepdims=True)
+        spread = centred.std(-1, keepdims=True)
+    if not (np.isfinite(spread) & (spread > 0)).all():
+        raise ValueError(f"{name} must have windows of positive and finite variance in double")
+    return centred / spread
+
+
+def _channels(signal, n):
+    """The user's array as (channels, samples), or the sentence about what does not fit."""
+    array = require_samples(signal)
+    if array.ndim not in (1, 2) or not array.size:
+        raise ValueError(
+            f"signal must have shape (samples,) or (channels, samples), got {array.shape}"
+        )
+    _require_finite(array)
+    if not 2 <= require_size("n", n) <= array.shape[-1]:
+        raise ValueError(
+            f"n must be between 2 and {array.shape[-1]}, the samples of the signal, got {n}"
+        )
+    return np.atleast_2d(array)
+
+
+def _places(shape, n, starts, channels):
+    """Starts and channels as lists of one length, each window of n samples within `shape`."""
+    starts = _integers("starts", starts)
+    if channels is None and shape[0] > 1:
+        raise ValueError(f"channels must be given for a signal of {shape[0]} channels, got None")
+    channels = [0] * len(starts) if channels is None else _integers("channels", channels)
+    if not len(starts) == len(channels) > 0:
+        raise ValueError(
+            "starts and channels must have one entry a window, at least one, "
+            f"got {len(starts)} and {len(channels)}"
+        )
+    for channel, start in zip(channels, starts, strict=True):
+        if channel >= shape[0] or start > shape[1] - n:
+            raise ValueError(
+                f"channels and starts must be of {n} samples within {shape}, "
+                f"got {channel} and {start}"
+            )
+    return starts, channels
+
+
+def _integers(name, values):
+    if isinstance(values, str) or not hasattr(values, "__iter__") or np.ndim(values) != 1:
+        raise TypeError(f"{name} must be a list of integers, got {values!r}")
+    return [require_size(name, value, 0) for value in values]
 
 
 def check(signal, n, batch=1):
-    """Return `signal` as a name or a finite 2-D float64 array of windows, or raise naming what does not fit."""
+    """Return `signal` as a name or a finite float64 array of windows (count, n).
+
+    A 1-D array is one window that all inits share. Raises ValueError or TypeError naming what does
+    not fit n or `batch`.
+    """
     n, batch = require_size("n", n), require_size("batch", batch)
     if isinstance(signal, str):
-        if signal in RECORDINGS:
-            longest = recording(signal).shape[1]
-            if not 2 <= n <= longest:
-                raise ValueError(
-                    f"n must be between 2 and {longest}, the length of the recording {signal!r}, got {n}"
-                )
-        elif signal not in NOISES:
-            raise ValueError(
-                f"signal must be an array or one of {', '.join(SIGNALS)}, got {signal!r}"
-            )
-        return signal
+        return _check_name(signal, n)
     array = require_samples(signal)
     if array.ndim not in (1, 2) or array.shape[-1] != n or not array.size:
         raise ValueError(f"signal must have shape ({n},) or (windows, {n}), got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError("signal must be finite, got a NaN or an infinity")
+    _require_finite(array)
     if array.ndim == 1 and batch > 1:
         raise ValueError(
-            f"batch must be 1 when one signal is shared by all inits, got {batch}; pass a table of windows"
+            f"batch must be 1 when one signal is shared by all inits, got {batch}; "
+            "pass a table of windows"
         )
     return np.atleast_2d(array)
+
+
+def _check_name(name, n):
+    if name not in SIGNALS:
+        raise ValueError(f"signal must be an array or one of {', '.join(SIGNALS)}, got {name!r}")
+    if name in RECORDINGS:
+        longest = recording(name).shape[1]
+        if not 2 <= n <= longest:
+            raise ValueError(
+                f"n must be between 2 and {longest}, the length of the recording {name!r}, got {n}"
+            )
+    return name
+
+
+def _require_finite(array):
+    if not np.isfinite(array).all():
+        raise ValueError("signal must be finite, got a NaN or an infinity")
 
 
 def draw(signal, n, rng, *, index=0, batch=1):
     """`batch` signals of n samples for init number `index`: an array (batch, n).
 
-    "uniform" is U(-1, 1) (σ² = 1/3), "normal" N(0, 1), a recording's name gives random windows of it, standardised.
-    A 1-D array is shared by all inits; of a 2-D array of windows, init i takes rows i·batch … i·batch + batch - 1,
-    modulo its rows. Raises TypeError or ValueError naming the argument, also for a window longer than the recording.
+    Parameters
+    ----------
+    signal : "uniform" is U(-1, 1) (σ² = 1/3), "normal" N(0, 1); a recording's name gives random
+        windows of it, standardised. A 1-D array is shared by all inits. Of a 2-D array of windows,
+        init i takes rows i·batch … i·batch + batch - 1, modulo its rows.
+    rng : the numpy Generator of all that is random.
+    index : the init's number; None for rows of a table drawn at random, each as likely as another.
+
+    Raises TypeError or ValueError naming the argument, also for a window longer than the recording.
     """
-    signal, index = check(signal, n, batch), require_size("index", index, 0)
+    signal = check(signal, n, batch)
+    index = None if index is None else require_size("index", index, 0)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy Generator, got {rng!r}")
     if not isinstance(signal, str):
-        return signal[(index * batch + np.arange(batch)) % len(signal)]
+        return signal[_rows(len(signal), rng, index, batch)]
     if signal == "uniform":
         return rng.random((batch, n)) * 2 - 1
     if signal == "normal":
         return rng.standard_normal((batch, n))
     channels, length = recording(signal).shape
-    return windows(
-        signal, n, rng.integers(length - n + 1, size=batch), rng.integers(channels, size=batch)
-    )
+    starts = rng.integers(length - n + 1, size=batch)
+    return windows(signal, n, starts, rng.integers(channels, size=batch))
+
+
+def _rows(count, rng, index, batch):
+    """Which of `count` rows of a table: those of init `index` in turn, or random ones."""
+    if index is None:
+        return rng.integers(count, size=batch)
+    return (index * batch + np.arange(batch)) % count

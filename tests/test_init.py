@@ -1,4 +1,4 @@
-"""Starts have the distributions they claim, and are functions of (seed, n, m, name, index) alone."""
+"""Starts have the distributions they claim, and depend on (seed, n, m, name, index) alone."""
 
 import numpy as np
 import pytest

@@ -78,6 +78,34 @@ def test_parameters_and_seeds():
     assert "of an empty batch, nan" in lct_lab.LCT.loss.__doc__
 
 
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_a_converted_model_says_what_precision_it_needs(kind, engine):
+    dtype = getattr(torch, kind)
+    model = lct_lab.LCT(8, 8, engine=engine, seed=0).to(dtype)
+    for x in (torch.ones(8, dtype=dtype), torch.ones(8)):
+        for method in (model, model.analyze, model.synthesize, model.loss):
+            words = f"model must be of torch.float32 or torch.float64, got torch.{kind}"
+            with pytest.raises(TypeError, match=words):
+                method(x)
+    assert model.float().loss(torch.ones(8)).dtype == torch.float32
+    words = "x must have the dtype of the model, torch.float64, got torch.float32"
+    with pytest.raises(TypeError, match=words):
+        model.double().loss(torch.ones(8))
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_model_whose_training_went_astray_says_so(engine, tied):
+    model = lct_lab.LCT(8, 5, engine=engine, tied=tied, seed=0)
+    for name, parameter in model.named_parameters():
+        before = parameter.detach().clone()
+        parameter.data.view(-1)[0] = float("nan")
+        with pytest.raises(ValueError, match=f"{name[0]}.? must be finite"):
+            model.loss(torch.ones(8))
+        parameter.data.copy_(before)
+
+
 @pytest.mark.parametrize(
     "change, error, words",
     [

@@ -132,6 +132,68 @@ def test_large_sizes_against_exact_sums():
         assert abs(T[0, k] - (j / n * np.sin(w[k] * j)) @ x[0, 1:]) <= 1e-8 * T.std()
 
 
+def on_arrays(w, **change):
+    """`nufft.gradients` of ones at the frequencies w, where `change` has no others."""
+    given = {"w1": w.numpy(), "w2": None, **change}
+    return nufft.gradients(np.ones((1, 8)), 1.0, 1.0, 1.0, 1.0, given["w1"], given["w2"])
+
+
+def backward_after(side, w):
+    """The backward pass of a transform whose frequencies became w since the forward pass."""
+    here = torch.ones_like(w).requires_grad_()
+    values = torch.ones(8 if side == "analyze" else len(w), dtype=w.dtype)
+    between = () if side == "analyze" else (8,)
+    result = getattr(nufft, side)(values.requires_grad_(), *between, 1.0, 1.0, here)
+    here.data.copy_(w)
+    result.sum().backward()
+
+
+ones, four = torch.ones(8, dtype=torch.float64), (1.0, 1.0, 1.0, 1.0)
+AT_FREQUENCIES = {
+    "analyze": lambda w: lct_lab.analyze(ones, 1.0, 1.0, w, engine="nufft"),
+    "analyze, dense": lambda w: lct_lab.analyze(ones, 1.0, 1.0, w, engine="dense"),
+    "synthesize": lambda w: lct_lab.synthesize(w.clone().fill_(1), 8, 1.0, 1.0, w, engine="nufft"),
+    "synthesize, unchecked": lambda w: nufft.synthesize(w.clone().fill_(1), 8, 1.0, 1.0, w),
+    "analyze, unchecked": lambda w: nufft.analyze(ones, 1.0, 1.0, w),
+    "analyze, backward": lambda w: backward_after("analyze", w),
+    "synthesize, backward": lambda w: backward_after("synthesize", w),
+    "gradients": lambda w: lct_lab.gradients(ones, *four, w, engine="nufft"),
+    "gradients, w2": lambda w: lct_lab.gradients(ones, *four, w.clone().fill_(1), w),
+    "gradients of arrays": on_arrays,
+    "gradients of arrays, w2": lambda w: on_arrays(w, w1=np.ones(9), w2=w.numpy()),
+    "pair_sums": lambda w: nufft.pair_sums(np.ones((2, 8)), w.numpy()),
+    "lag_sums": lambda w: nufft.lag_sums(w.numpy(), 15),
+}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("call", AT_FREQUENCIES)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_frequencies_that_are_not_finite_are_a_sentence_and_no_crash(call, bad):
+    w = torch.linspace(0, 3, 9, dtype=torch.float64)
+    AT_FREQUENCIES[call](w)
+    spoilt = w.clone()
+    spoilt[4] = bad
+    with pytest.raises(ValueError, match="w2? must be finite, got|w1 must be finite, got"):
+        AT_FREQUENCIES[call](spoilt)
+    AT_FREQUENCIES[call](w * 1e200)  # finite, though their squares are not
+    found = lct_lab.analyze(ones, 1.0, 1.0, w, engine="nufft")  # on the plan of the failed call
+    assert_close([found], [lct_lab.analyze(ones, 1.0, 1.0, w, engine="dense")], 1e-10)
+
+
+@pytest.mark.filterwarnings("error")
+def test_views_of_any_kind_are_their_copies():
+    w, x = torch.linspace(0, 3, 24, dtype=torch.float64), torch.arange(8.0, dtype=torch.float64)
+    negated = torch.complex(x, x).conj().imag
+    for view in (w[::2], w.flip(0), w[:1].expand(12), torch.complex(w, w).conj().imag):
+        for name in ("analyze", "gradients"):
+            amplitudes = four[: 2 if name == "analyze" else 4]
+            function = getattr(lct_lab, name)
+            seen = function(negated, *amplitudes, view, engine="nufft")
+            copied = function(negated.clone(), *amplitudes, view.clone(), engine="nufft")
+            assert torch.equal(seen[0], copied[0])
+
+
 def test_a_shared_input_changes_no_bit():
     x = np.random.default_rng(0).random(300)
     shared = lct_lab.probe(300, 200, inits=5, signal=x, engine="nufft")
@@ -193,11 +255,9 @@ def test_the_cuda_calls_are_the_processors_sums(monkeypatch):
         nufft1d1=on_arrays(finufft.nufft1d1), nufft1d2=on_arrays(finufft.nufft1d2)
     )
     monkeypatch.setitem(sys.modules, "cufinufft", stand_in)
-    v, w = torch.randn(3, 50, dtype=torch.complex128), torch.rand(40, dtype=torch.float64) * 20 - 10
-    assert torch.allclose(
-        nufft._on_gpu(v, w, torch.float64, None), nufft._transform(v, w, torch.float64)
-    )
+    v = torch.randn(3, 50, dtype=torch.complex128)
     c = torch.randn(3, 40, dtype=torch.complex128)
-    assert torch.allclose(
-        nufft._on_gpu(c, w, torch.float64, 50), nufft._transform(c, w, torch.float64, 50)
-    )
+    w = torch.rand(40, dtype=torch.float64) * 20 - 10
+    for values, modes, result in ((v, None, torch.empty_like(c)), (c, 50, torch.empty_like(v))):
+        nufft._on_gpu(values, w, torch.float64, modes, out=result)
+        assert torch.allclose(result, nufft._transform(values, w, torch.float64, modes))

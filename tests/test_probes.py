@@ -21,7 +21,7 @@ def test_a_row_is_what_it_says(engine):
         lct_lab.analyze(torch.tensor(x), *leaves[:2], leaves[4]), 30, *leaves[2:4], leaves[5]
     )
     loss = (y - torch.tensor(x)).square().sum(1).mean()
-    for leaf, gradient in zip(probes.GROUPS, torch.autograd.grad(loss, leaves), strict=True):
+    for leaf, gradient in zip(init.GROUPS, torch.autograd.grad(loss, leaves), strict=True):
         row = table[(table["init"] == 2) & (table["group"] == leaf)].iloc[0]
         g = gradient.reshape(-1).numpy()
         expected = [
@@ -75,6 +75,34 @@ def test_signals_of_every_kind():
     )
     single = lct_lab.probe(64, 32, inits=2, dtype=torch.float32)
     assert np.allclose(single["rms"], lct_lab.probe(64, 32, inits=2)["rms"], rtol=1e-2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_gradients_that_overflow_are_a_sentence(engine, dtype):
+    settings = dict(inits=3, engine=engine, dtype=dtype)
+    words = "amplitudes and signal must be small enough for finite gradients in torch.float"
+    for amplitudes in ((1e200, 1, 1, 1), (1, 1, 1, 1e200), (1e100,) * 4):
+        with pytest.raises(ValueError, match=words):
+            lct_lab.probe(16, 8, amplitudes=amplitudes, **settings)
+    small = lct_lab.probe(16, 8, amplitudes=(1e-200,) * 4, **settings)
+    assert np.isfinite(small[COLUMNS[2:]].to_numpy()).all()
+    signal = np.full((2, 16), 1e200)
+    words = r"got amplitudes \(1, 2, 3, 4\) and samples up to 1e\+200"
+    if dtype == torch.float32:
+        words = r"signal must be finite in torch.float32, got a sample of 1e\+200"
+    with pytest.raises(ValueError, match=words):
+        lct_lab.probe(16, 8, amplitudes=(1, 2, 3, 4), signal=signal, **settings)
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+def test_one_signal_is_a_table_of_one_window(engine):
+    x = np.linspace(-1, 1, 30)
+    for given in (x.tolist(), x[None], torch.tensor(x), x.astype(np.float64)[None]):
+        found = lct_lab.probe(30, 20, inits=3, signal=given, engine=engine)
+        assert found.equals(lct_lab.probe(30, 20, inits=3, signal=x, engine=engine))
+    assert lct_lab.probe(30, 20, inits=1, signal=x).attrs["signal"] == "array (30,)"
 
 
 def test_a_batch_averages_its_signals():
@@ -142,6 +170,9 @@ def test_a_batch_averages_its_signals():
         ({"amplitudes": ("a", 1, 1, 1)}, TypeError, "amplitudes must be four finite numbers"),
         ({"amplitudes": (1, 1, 1, 10**400)}, ValueError, "amplitudes must be four finite numbers"),
         ({"dtype": torch.float16}, TypeError, "dtype must be torch.float32 or torch.float64"),
+        ({"dtype": np.zeros(2)}, TypeError, "dtype must be torch.float32 or torch.float64"),
+        ({"dtype": "float64"}, TypeError, "dtype must be .* got 'float64'"),
+        ({"engine": None}, ValueError, "engine must be one of auto, dense, nufft, got None"),
     ],
 )
 def test_bad_input(change, error, words):

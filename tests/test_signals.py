@@ -1,4 +1,4 @@
-"""Noise has its moments, recordings their length and source, windows zero mean and unit variance."""
+"""Noise has its moments, recordings their source and length, windows mean 0 and variance 1."""
 
 import numpy as np
 import pytest
@@ -49,10 +49,45 @@ def test_a_table_gives_its_rows_in_turn():
     assert (signals.draw(table[0], 3, RNG, index=9) == table[:1]).all()
 
 
-def test_a_constant_window_is_an_error(monkeypatch):
-    monkeypatch.setattr(signals, "recording", lambda name: np.ones((1, 50)))
-    with pytest.raises(ValueError, match="constant window of 8 samples"):
+def test_without_an_index_every_row_of_a_table_is_drawn_alike():
+    table = np.arange(30.0).reshape(10, 3)
+
+    def rows(seed):
+        drawn = signals.draw(table, 3, np.random.default_rng(seed), index=None, batch=3000)
+        assert (drawn == table[(drawn[:, 0] / 3).astype(int)]).all(), "whole rows, as they were"
+        return drawn[:, 0] / 3
+
+    assert stats.chisquare(np.bincount(rows(1).astype(int), minlength=10)).pvalue > 1e-3
+    assert (rows(1) == rows(1)).all() and (rows(1) != rows(2)).any()
+    assert (signals.draw(table[2], 3, RNG, index=None) == table[2:3]).all()
+    for name in signals.SIGNALS:  # drawn from rng alone: the index is nothing to them
+        numbered, random = (
+            signals.draw(name, 9, np.random.default_rng(0), index=index, batch=4)
+            for index in (7, None)
+        )
+        assert (numbered == random).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
+def test_windows_of_an_array_of_ones_own_are_those_of_a_recording(dtype):
+    eeg = signals.recording("eeg")
+    by_name = signals.windows("eeg", 100, [0, 300, 700], [1, 0, 3])
+    assert (signals.windows(eeg, 100, [0, 300, 700], [1, 0, 3]) == by_name).all()
+    own = np.cumsum(RNG.integers(-9, 9, 60)).astype(dtype)  # one channel: no need to say which
+    found = signals.windows(own, 20, range(41))
+    assert np.allclose(found.mean(1), 0, atol=1e-12) and np.allclose(found.std(1), 1)
+    assert np.allclose(found[5] * own[5:25].astype(float).std() + own[5:25].mean(), own[5:25])
+    assert (signals.windows(own[None], 20, range(41), [0] * 41) == found).all()
+
+
+def test_windows_that_cannot_be_scaled_are_an_error(monkeypatch):
+    monkeypatch.setattr(signals, "recording", lambda name: np.full((1, 50), 0.1))
+    with pytest.raises(ValueError, match="signal 'ecg' has a constant window of 8 samples"):
         signals.draw("ecg", 8, RNG)
+    with pytest.raises(ValueError, match="signal has a constant window of 7 samples"):
+        signals.windows([0.1] * 7 + [1.0] * 9, 7, [0])  # whose mean is not 0.1 in double
+    with pytest.raises(ValueError, match="signal must have windows of positive and finite var"):
+        signals.windows([1e200, -1e200, 0.0], 3, [0])
 
 
 @pytest.mark.parametrize(
@@ -69,6 +104,11 @@ def test_a_constant_window_is_an_error(monkeypatch):
             "array of real numbers, got list of bool",
         ),
         (lambda: signals.check(["a"] * 4, 4), TypeError, "array of real numbers, got list of <U1"),
+        (
+            lambda: signals.check(np.ma.masked_less([0.0, 1.0, 2.0, 3.0], 1), 4),
+            TypeError,
+            "signal must be an array without a mask, got masked entries",
+        ),
         (
             lambda: signals.check([None] * 4, 4),
             TypeError,
@@ -113,6 +153,46 @@ def test_a_constant_window_is_an_error(monkeypatch):
             lambda: signals.windows("ecg", 500, ["a"], [0]),
             TypeError,
             "starts must be an integer of at least 0, got 'a'",
+        ),
+        (
+            lambda: signals.windows(np.ones(9) * 1j, 4, [0]),
+            TypeError,
+            "signal must be a name or an array of real numbers, got ndarray of complex128",
+        ),
+        (
+            lambda: signals.windows(np.ones((2, 2, 9)), 4, [0], [0]),
+            ValueError,
+            r"signal must have shape \(samples,\) or \(channels, samples\), got \(2, 2, 9\)",
+        ),
+        (
+            lambda: signals.windows([0.0, np.nan, 1.0], 2, [0]),
+            ValueError,
+            "signal must be finite, got a NaN or an infinity",
+        ),
+        (
+            lambda: signals.windows(np.arange(9.0), 10, [0]),
+            ValueError,
+            "n must be between 2 and 9, the samples of the signal, got 10",
+        ),
+        (
+            lambda: signals.windows(np.ones((3, 9)), 4, [0]),
+            ValueError,
+            "channels must be given for a signal of 3 channels, got None",
+        ),
+        (
+            lambda: signals.windows(np.arange(9.0), 4, [0, 1], [0]),
+            ValueError,
+            "starts and channels must have one entry a window, at least one, got 2 and 1",
+        ),
+        (
+            lambda: signals.windows(np.arange(9.0), 4, []),
+            ValueError,
+            "starts and channels must have one entry a window, at least one, got 0 and 0",
+        ),
+        (
+            lambda: signals.windows(np.arange(9.0), 4, 3),
+            TypeError,
+            "starts must be a list of integers, got 3",
         ),
         (
             lambda: signals.draw("uniform", 4, None),
