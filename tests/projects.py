@@ -69,6 +69,30 @@ def run(project, *arguments, tool="run_notebook.py", **given):
     )
 
 
+def with_make(project):
+    """Give `project` the Makefile and a set-up that runs this process's python; returns it."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, project)
+    python = project / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (project / ".venv" / ".complete").write_text(f"{project.resolve()}\n")
+    return project
+
+
+def make(project, *arguments, **given):
+    """What `make` says in `project`; `given` is the environment's."""
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(**given),
+    )
+
+
 def outputs(project):
     """{name: bytes} of what is published."""
     folders = ("data", "figures", "notebooks/rendered", "build/runs")

@@ -6,9 +6,7 @@ exit status of this process tells. What it prints last is the sentence for the u
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import nbformat
@@ -25,12 +23,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def execute(notebook, target, values):
     """Run `notebook` with the parameters `values`; exits with a sentence where it fails."""
-    # sockets in files, whose paths must be short: ports would be raced for
-    short = tempfile.mkdtemp(prefix="k")
-    os.environ["JUPYTER_RUNTIME_DIR"] = short
-    os.environ["IPYTHONDIR"] = f"{short}/i"  # not the user's start-up files, nor their history
+    folder = os.environ["JUPYTER_RUNTIME_DIR"]
+    sockets = {"transport": "ipc", "ip": f"{folder}/k"}  # files: ports would be raced for
     config = Config(
-        KernelManager={"transport": "ipc", "ip": f"{short}/k"},
+        KernelManager={**sockets, "connection_file": f"{folder}/kernel.json"},
         NotebookClient={"extra_arguments": ["--IPKernelApp.extra_extensions=runner.explain"]},
     )
     try:
@@ -47,8 +43,6 @@ def execute(notebook, target, values):
         sys.exit(_failure(error))
     except DeadKernelError as error:
         sys.exit(f"{error}: out of memory, or killed from outside")
-    finally:
-        shutil.rmtree(short, ignore_errors=True)
 
 
 def _failure(error):
@@ -87,7 +81,7 @@ def _repeats(output):
 
 def main():
     notebook, target, values, made = sys.argv[1:]
-    processes.end_with_runner(os.environ["LCT_LAB_OUT"])
+    processes.end_with_runner(os.environ["LCT_LAB_OUT"], os.environ["JUPYTER_RUNTIME_DIR"])
     try:
         execute(notebook, target, json.loads(values))
         tidy(target, json.loads(made))

@@ -59,6 +59,7 @@ class Job:
         (ROOT / "build").mkdir(exist_ok=True)
         prefix = f"{self.name[:2]}-{processes.OWNER}-"
         self.staging = Path(tempfile.mkdtemp(prefix=prefix, dir=ROOT / "build"))
+        self.sockets = tempfile.mkdtemp(prefix="k")  # the paths of sockets must be short
         self.executed = self.staging / f"{self.name}.ipynb"
         given = [json.dumps(self.values), json.dumps(self.made)]
         self.process = subprocess.Popen(
@@ -82,6 +83,8 @@ class Job:
             "LCT_LAB_OUT": str(self.staging),
             "LCT_LAB_PREFIX": self.prefix,
             "JUPYTER_PREFER_ENV_PATH": "1",
+            "JUPYTER_RUNTIME_DIR": self.sockets,
+            "IPYTHONDIR": f"{self.sockets}/i",  # not the user's start-up files, nor their history
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}",
             "PYTHONHASHSEED": "0",
         }
@@ -124,6 +127,7 @@ class Job:
 
     def discard(self):
         shutil.rmtree(self.staging, ignore_errors=True)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _made(self, target):
         """{table or figure that the run made: its place in the folder `target`}"""

@@ -44,15 +44,20 @@ def _writes_to(process, folder):
     return mine and process.pid != os.getpid()
 
 
-def end_with_runner(folder):
-    """In a run's own process: end it, its kernel and its folder as soon as the runner is dead."""
+def end_with_runner(folder, sockets):
+    """In a run's own process: end it, its kernel and its two folders once the runner is dead."""
 
     def wait():
         os.read(0, 1)  # nothing ever comes, but the end
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    def stop(*_):  # runs in the main thread, which so cannot go on writing
         end(folder)
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(sockets, ignore_errors=True)
         os._exit(1)
 
+    signal.signal(signal.SIGHUP, stop)
     threading.Thread(target=wait, daemon=True).start()
 
 

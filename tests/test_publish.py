@@ -1,0 +1,110 @@
+"""Results are all in their places, or none: on other file systems and on full disks too."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from projects import TABLE, make_project, outputs, publish_before, run, write
+from runner import publish
+
+LIMITED = """import resource, run_notebook
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+raise SystemExit(run_notebook.main())"""
+SHARED_MEMORY = Path("/dev/shm")  # another file system than that of temporary files, on Linux
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Two new files, and their places, of which the first has an old one."""
+    new, old = tmp_path / "new", tmp_path / "old"
+    new.mkdir()
+    old.mkdir()
+    for name in ("a.csv", "b.csv"):
+        (new / name).write_text("new")
+    (old / "a.csv").write_text("old")
+    return {new / "a.csv": old / "a.csv", new / "b.csv": old / "deeper" / "b.csv"}
+
+
+def texts(places):
+    return [path.read_text() if path.is_file() else None for path in places.values()]
+
+
+def test_files_are_put_in_place_across_file_systems(places, monkeypatch):
+    rename = os.replace
+
+    def within_a_folder(source, target):
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", within_a_folder)
+    publish.publish(places)
+    assert texts(places) == ["new", "new"]
+
+
+def test_a_full_disk_leaves_all_as_it_was_and_names_the_file(places, monkeypatch):
+    copy = shutil.copyfile
+
+    def copy_until_full(source, target):
+        if source.name == "b.csv":
+            target.write_text("ne")
+            raise OSError(errno.ENOSPC, "No space left on device", str(source))
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_until_full)
+    with pytest.raises(OSError, match="No space left on device") as error:
+        publish.publish(places)
+    first, second = places.values()
+    assert error.value.filename == str(second)
+    assert texts(places) == ["old", None]
+    assert list(first.parent.rglob("*.part")) == []
+
+
+def test_a_folder_in_the_place_of_a_file_leaves_all_as_it_was(places):
+    _, second = places.values()
+    second.mkdir(parents=True)
+    with pytest.raises(OSError, match="it is a folder"):
+        publish.publish(places)
+    assert texts(places) == ["old", None] and not list(second.parent.rglob("*.part"))
+
+
+def elsewhere(folder):
+    return SHARED_MEMORY.is_dir() and SHARED_MEMORY.stat().st_dev != folder.stat().st_dev
+
+
+def test_tables_may_lie_on_another_file_system(tmp_path):
+    if not elsewhere(tmp_path):
+        pytest.skip("there is no second file system at /dev/shm")
+    project, other = make_project(tmp_path), SHARED_MEMORY / f"lct_lab-{os.getpid()}"
+    other.mkdir()
+    try:
+        (project / "data").symlink_to(other)
+        result = run(project)
+        assert result.returncode == 0, result.stdout
+        assert [path.name for path in other.iterdir()] == ["90-sizes.csv"]
+    finally:
+        shutil.rmtree(other)
+
+
+def test_where_figures_cannot_go_no_table_is_replaced(tmp_path):
+    project = make_project(tmp_path)
+    picture = 'tables.output("figures", "90-a.svg").write_text("x")'
+    write(project, TABLE, picture)
+    made = publish_before(project)
+    (project / "figures").write_text("not a folder")
+    result = run(project)
+    assert result.returncode == 1 and "figures/90-a.svg cannot be written" in result.stdout
+    assert outputs(project) == made and list(project.rglob("*.part")) == []
+
+
+def test_a_disk_that_fills_during_a_run_is_named(tmp_path):
+    """Files may not grow beyond 100 kB, which fails as a full disk does."""
+    project = make_project(tmp_path, TABLE, "print('x' * 300_000)")
+    made = publish_before(project)
+    (project / "tools" / "limited.py").write_text(LIMITED)
+    result = run(project, tool="limited.py")
+    assert result.returncode == 1 and "90-sizes.ipynb cannot be written: File" in result.stdout
+    assert "Traceback" not in result.stdout and outputs(project) == made
+    assert list(project.rglob("*.part")) == [] and not list((project / "build").glob("90-*"))

@@ -1,0 +1,96 @@
+"""Whatever ends a run of notebooks leaves no process, no half results and no rubbish behind."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from projects import environment, make_project, outputs, publish_before, run, with_make
+
+LONG = """import os, pathlib, subprocess, sys, time
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+pathlib.Path("../started.txt").write_text(f"{os.getpid()} {worker.pid}")
+time.sleep(300)"""
+WAYS = {
+    "INT": [sys.executable, "tools/run_notebook.py"],
+    "TERM": [sys.executable, "tools/run_notebook.py"],
+    "HUP": [sys.executable, "tools/run_notebook.py"],
+    "KILL": [sys.executable, "tools/run_notebook.py"],
+    "TERM of make": ["make", "notebooks"],
+    "KILL of make": ["make", "notebooks"],
+}
+
+
+def wait_for(condition, seconds=60):
+    end = time.time() + seconds
+    while not (found := condition()):
+        assert time.time() < end, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """{way: (project, process)} of notebooks that run for minutes, all started at once."""
+    found = {}
+    for way, command in WAYS.items():
+        project = with_make(make_project(tmp_path_factory.mktemp("project"), LONG))
+        publish_before(project)
+        (project / "tmp").mkdir()
+        options = {"cwd": project, "env": environment(TMPDIR=str(project / "tmp"))}
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        found[way] = project, subprocess.Popen(command, **options)
+    yield found
+    for _, process in found.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_ends_the_runner_ends_its_kernels_and_their_workers(running, way):
+    project, process = running[way]
+    pids = wait_for(lambda: (project / "started.txt").exists() and pids_of(project))
+    process.send_signal(getattr(signal, f"SIG{way.split()[0]}"))
+    wait_for(lambda: not any(is_alive(pid) for pid in pids))
+    process.wait(20)
+    wait_for(lambda: not list((project / "build").glob("90-*")))
+    wait_for(lambda: not list((project / "tmp").iterdir()))
+    assert set(outputs(project).values()) == {b"the last good one"}
+    if way in ("INT", "TERM", "HUP"):
+        said = process.stdout.read()
+        assert process.returncode == 128 + getattr(signal, f"SIG{way}")
+        assert f"stopped by SIG{way}: what was finished is in place" in said
+        assert len(said.splitlines()) == 1
+
+
+def pids_of(project):
+    return [int(pid) for pid in (project / "started.txt").read_text().split()]
+
+
+def test_a_later_call_clears_what_a_dead_runner_left(tmp_path):
+    project = make_project(tmp_path)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    owner = f"{platform.node()}-{dead.pid}"
+    staging = project / "build" / f"90-{owner}-x1y2z3"
+    alive = project / "build" / f"90-{platform.node()}-{os.getpid()}-x1y2z3"
+    part = project / "data" / f".90-sizes.csv.{owner}.part"
+    for folder in (staging, alive, part.parent):
+        folder.mkdir(parents=True)
+    part.write_text("half")
+    orphan = subprocess.Popen(["sleep", "300"], env={**os.environ, "LCT_LAB_OUT": str(staging)})
+    result = run(project, "--timeout", "1")
+    assert orphan.wait(5) == -signal.SIGKILL
+    assert not staging.exists() and not part.exists(), result.stderr
+    assert alive.exists(), "its runner lives"
