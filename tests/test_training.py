@@ -79,7 +79,7 @@ def test_filled_bins_folds_first():
     assert training.filled_bins([0.0, np.pi], 16) == 2
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_recovery_fills_every_bin_where_plain_descent_stalls(seed):
     found = lct_lab.recover(64, seed=seed, steps=600)
     assert found.filled == 64 and found.loss < 1e-4
@@ -90,42 +90,198 @@ def test_recovery_fills_every_bin_where_plain_descent_stalls(seed):
 
 
 def test_untied_needs_sorted_starts():
-    assert lct_lab.recover(32, seed=0, tied=False, steps=800).loss < 1e-3
-    assert lct_lab.recover(32, seed=0, tied=False, steps=800, init="shuffled").loss > 0.1
+    assert lct_lab.recover(16, seed=0, tied=False, steps=400).loss < 1e-3
+    assert lct_lab.recover(16, seed=0, tied=False, steps=400, init="shuffled").loss > 0.1
 
 
 @pytest.mark.parametrize("m, bound", [(16, 0.5), (64, 0.0)])
 def test_fewer_or_more_frequencies_reach_the_bound(m, bound):
-    found = lct_lab.recover(32, m, seed=1, steps=1500)
+    found = lct_lab.recover(32, m, seed=1, steps=700)
     assert bound - 1e-9 <= found.loss <= bound + 1e-4
 
 
 def test_sampled_noise_is_enough():
-    assert lct_lab.recover(32, seed=0, steps=800, objective="uniform", batch=50).loss < 1e-3
+    assert lct_lab.recover(16, seed=0, steps=500, objective="uniform", batch=50).loss < 1e-3
 
 
-def test_a_checkpoint_continues_to_the_same_bytes(tmp_path):
-    options = dict(steps=60, lr=0.04, schedule=training.CoarseToFine(16, 60), every=10, seed=2)
-    build = lambda: models.LCT(16, 16, tied=True, seed=5, dtype=torch.float64)  # noqa: E731
-    whole = training.fit(build(), **options)
-    path = tmp_path / "state.pt"
-    training.fit(build(), **{**options, "steps": 31}, checkpoint=path)
-    again = training.fit(build(), **options, checkpoint=path)
-    assert again.loss == whole.loss and all(
-        map(torch.equal, again.model.parameters(), whole.model.parameters())
-    )
-    assert (
-        again.history.equals(whole.history[whole.history["step"] != 59])
-        or again.history["loss"].iloc[-1] == whole.history["loss"].iloc[-1]
-    )
-    before = path.read_bytes()
-    with pytest.raises(
-        ValueError, match=r"checkpoint must be of shape \[8, 8, True\], got \[16, 16, True\]"
-    ):
-        training.fit(
-            models.LCT(8, 8, tied=True, seed=0), **{**options, "schedule": None}, checkpoint=path
-        )
-    assert path.read_bytes() == before
+def lct(n=16, m=16, *, tied=True, seed=0, dtype=torch.float64, frozen=()):
+    model = models.LCT(n, m, tied=tied, seed=seed, dtype=dtype)
+    for name in frozen:
+        getattr(model, name).requires_grad_(False)
+    return model
+
+
+def weights(model):
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def same(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_every_row_of_a_table_is_trained_on():
+    table = np.random.default_rng(0).normal(size=(200, 16))
+    other = table.copy()
+    other[10:] = np.random.default_rng(1).normal(size=(190, 16))
+
+    def trained(windows, seed):
+        model = lct()
+        training.fit(model, steps=20, lr=0.02, objective=windows, batch=10, seed=seed)
+        return weights(model)
+
+    assert not same(trained(table, 0), trained(other, 0)), "rows from the tenth on count"
+    assert not same(trained(table, 0), trained(table, 1)), "the seed decides which"
+    assert same(trained(table, 0), trained(table, 0))
+
+
+@pytest.mark.parametrize("objective", ["expected", "uniform"])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(
+    "dtype, options",
+    [
+        (torch.float64, {"lr": 1e308}),
+        (torch.float64, {"lr": 1e200}),
+        (torch.float64, {"lr": 10.0, "pace": 1e308}),
+        (torch.float64, {"lr": 1e308, "optimizer": "sgd"}),
+        (torch.float32, {"lr": 1e10, "optimizer": "sgd", "rule": "raw"}),
+        (torch.float32, {"lr": 1e100, "optimizer": "sgd"}),
+        (torch.float64, {"lr": 1e308, "steps": 1}),
+    ],
+)
+def test_whatever_explodes_ends_with_a_sentence_and_finite_numbers(dtype, options, tied, objective):
+    """Not with the end of Python, which is what a transform at infinite frequencies would bring."""
+    model = lct(24, 16, tied=tied, dtype=dtype)
+    found = training.fit(model, **{"steps": 60} | options, objective=objective, batch=5)
+    assert found.stopped.startswith("stopped at step") and np.isfinite(found.loss)
+    assert "finite" in found.stopped or "is beyond the model's numbers" in found.stopped
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_signals_of_zeros_end_it_with_a_sentence():
+    found = training.fit(lct(), steps=9, lr=0.1, objective=np.zeros((5, 16)), batch=3)
+    assert found.stopped == "stopped at step 0: its signals are zero in their first 16 samples"
+
+
+@pytest.mark.parametrize("objective", ["expected", "uniform"])
+@pytest.mark.parametrize("frozen", [("a1",), ("w1",), ("a1", "a2", "a3", "a4")])
+def test_what_is_frozen_stays_and_the_rest_trains(frozen, objective):
+    model = lct(24, 16, frozen=frozen)
+    before = weights(model)
+    found = training.fit(model, steps=30, lr=0.02, objective=objective, every=10)
+    after = weights(model)
+    for name in before:
+        assert torch.equal(before[name], after[name]) == (name in frozen)
+        assert (f"gradient_{name}" in found.history) == (name not in frozen)
+    assert found.stopped == "all steps done"
+
+
+class Interrupted(training.Constant):
+    def size(self, step):
+        if step == 5:
+            raise KeyboardInterrupt
+        return self.n
+
+
+def test_an_interrupted_model_is_the_one_of_the_steps_done():
+    whole, broken = lct(24, 16), lct(24, 16)
+    training.fit(whole, steps=5, lr=0.02)
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(broken, steps=30, lr=0.02, schedule=Interrupted(24))
+    assert same(weights(whole), weights(broken))
+
+
+class Growing:
+    """A schedule of one's own, which grows out of the model."""
+
+    n = 16
+
+    def size(self, step):
+        return 8 + step if step < 12 else 16
+
+    def rate(self, step):
+        return 1.0
+
+    def spread(self, step):
+        return 0.0
+
+
+def test_a_schedule_of_ones_own():
+    assert training.fit(lct(), steps=8, lr=0.02, schedule=Growing()).history["size"].max() == 15
+    with pytest.raises(ValueError, match="give a size from 1 to 16, got 17 at step 9"):
+        training.fit(lct(), steps=20, lr=0.02, schedule=Growing())
+
+
+@pytest.mark.parametrize(
+    "options, error, words",
+    [
+        ({"n": 0, "steps": 9}, ValueError, "n must be at least 1, got 0"),
+        ({"n": 8, "steps": 0}, ValueError, "steps must be at least 1, got 0"),
+        ({"n": 8, "steps": 9, "start": 0}, ValueError, "start must be at least 1, got 0"),
+        ({"n": 8, "steps": 9, "share": 1.5}, ValueError, "share must be from 0 to 1, got 1.5"),
+        ({"n": 8, "steps": 9, "noise": np.nan}, ValueError, "noise must be finite"),
+        ({"n": 8, "steps": 9, "noise": -1}, ValueError, "noise must be at least 0, got -1"),
+    ],
+)
+def test_bad_schedules(options, error, words):
+    with pytest.raises(error, match=words):
+        training.CoarseToFine(**options)
+
+
+@pytest.mark.parametrize(
+    "model, options, error, words",
+    [
+        (torch.nn.Linear(2, 2), {}, TypeError, "model must be an LCT, got Linear"),
+        (lct().half(), {}, TypeError, "model must be of float32 or float64, got torch.float16"),
+        (lct().to("meta"), {}, ValueError, "model must be on the cpu, got a1 on meta"),
+        (
+            lct(frozen=("a1", "a2", "a3", "a4", "w1")),
+            {},
+            ValueError,
+            "model must have parameters that require a gradient, got none",
+        ),
+        (lct(), {"pace": 0}, ValueError, "pace must be a positive number, got 0"),
+        (lct(), {"pace": -1}, ValueError, "pace must be a positive number, got -1"),
+        (lct(), {"pace": np.nan}, ValueError, "pace must be finite in double precision, got nan"),
+        (lct(), {"lr": np.inf}, ValueError, "lr must be finite in double precision, got inf"),
+        (lct(), {"target": "a"}, TypeError, "target must be a real number, got 'a'"),
+        (lct(), {"target": -1.0}, ValueError, "target must be at least 0, got -1.0"),
+        (lct(), {"paths": "w1"}, TypeError, "paths must be True or False, got 'w1'"),
+        (
+            lct(),
+            {"schedule": training.Constant(8)},
+            ValueError,
+            "schedule must be of the model's 16 samples, got 8",
+        ),
+        (lct(), {"schedule": 3}, TypeError, "must have n, size, rate and spread, got int without"),
+        (
+            lct(),
+            {"schedule": training.CoarseToFine(16, 5)},
+            ValueError,
+            "schedule must give a rate of at least 0, got -1.* at step 8",
+        ),
+        (
+            lct(dtype=torch.float32),
+            {"objective": np.full((3, 16), 1e200)},
+            ValueError,
+            r"objective must be finite in torch.float32, got entries up to 1e\+200",
+        ),
+    ],
+)
+def test_what_fit_cannot_take(model, options, error, words):
+    with pytest.raises(error, match=words):
+        training.fit(model, **{"steps": 9, "lr": 0.1} | options)
+
+
+def test_a_model_that_is_not_finite_is_refused():
+    model = lct()
+    model.w1.data[3] = np.nan
+    with pytest.raises(ValueError, match="model must be finite, got a NaN or an infinity in w1"):
+        training.fit(model, steps=9, lr=0.1)
+    w2 = lct(tied=False).w2
+    with pytest.raises(ValueError, match="w1 must be finite, got a NaN or an infinity"):
+        training.expected_loss(16, *model.parameters())
+    with pytest.raises(ValueError, match="w1 must be finite, got a NaN or an infinity"):
+        training.expected_loss(16, *model.parameters(), w2)
 
 
 def test_an_exploding_loss_ends_with_the_last_good_state():
@@ -136,20 +292,11 @@ def test_an_exploding_loss_ends_with_the_last_good_state():
 
 
 def test_early_stop():
-    assert lct_lab.recover(16, steps=2000, target=1e-2, every=5).stopped.startswith(
-        "reached 0.01 at step"
-    )
-
-
-def test_a_checkpoint_keeps_paths_and_the_end(tmp_path):
-    options = dict(steps=2000, target=1e-2, every=5, paths=True)
-    whole = lct_lab.recover(16, **options)
-    for target in (0.5, 1e-2, 1e-2):  # stopped early, gone on with, and asked for once more
-        again = lct_lab.recover(
-            16, **{**options, "target": target}, checkpoint=tmp_path / "state.pt"
-        )
-    assert again.stopped == whole.stopped and again.history.equals(whole.history)
-    assert np.array_equal(again.paths, whole.paths) and torch.equal(again.model.w1, whole.model.w1)
+    found = lct_lab.recover(12, steps=500, target=1e-2, every=5)
+    last = found.history.iloc[-1]
+    assert found.stopped == f"reached 0.01 at step {last['step']:.0f}" and last["step"] < 490
+    full = found.history.query("size == 12")["loss"]
+    assert full.iloc[-1] <= 1e-2 and (full.iloc[:-1] > 1e-2).all()
 
 
 @pytest.mark.parametrize(
@@ -183,10 +330,6 @@ def test_bad_input(options, error, words):
         lct_lab.recover(**options)
 
 
-def test_fit_takes_an_lct_and_numpy_integers():
-    with pytest.raises(TypeError, match="model must be an LCT, got Linear"):
-        training.fit(torch.nn.Linear(2, 2), steps=1, lr=1.0)
-    assert (
-        lct_lab.recover(np.int64(8), np.int64(8), steps=np.int64(9)).loss
-        == lct_lab.recover(8, steps=9).loss
-    )
+def test_numpy_integers_are_integers():
+    numpy = lct_lab.recover(np.int64(8), np.int64(8), steps=np.int64(9))
+    assert numpy.loss == lct_lab.recover(8, steps=9).loss

@@ -1,20 +1,20 @@
 """Training an LCT: the loop, a step at a time."""
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from lct_lab import signals, transform
-from lct_lab.checks import require_choice, require_size
+from lct_lab.checks import require_choice, require_flag, require_size
 from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training import checkpoint as checkpoints
 from lct_lab.training.loss import expected_loss, filled_bins
-from lct_lab.training.rates import OPTIMIZERS, param_groups
-from lct_lab.training.schedules import Constant
+from lct_lab.training.rates import OPTIMIZERS, RULES, param_groups, require_positive
+from lct_lab.training.schedules import at, require_schedule
+from lct_lab.training.settings import Settings, require_model, require_objective, require_target
 
 AMPLITUDES = ("a1", "a2", "a3", "a4")
 
@@ -33,26 +33,6 @@ class Result(NamedTuple):
     filled: int
     stopped: str
     paths: np.ndarray
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training is asked for, as `fit` says; objective None stands for the expected loss."""
-
-    steps: int
-    lr: float
-    optimizer: str
-    rule: str
-    pace: float
-    schedule: object
-    objective: object
-    batch: int
-    seed: int
-    every: int
-    target: float
-    checkpoint: object
-    paths: bool
-    progress: bool
 
 
 def fit(
@@ -78,44 +58,39 @@ def fit(
     Parameters
     ----------
     steps, lr : how many, and the rate of `param_groups` under `rule`; times `pace` for frequencies.
-    schedule : `CoarseToFine`, `Constant` (None) or any object with n, size, rate and spread;
-        `rule` is asked again whenever the size changes.
-    objective : "expected", or a signal as in `signals.draw`, `batch` of them a step.
+    schedule : `CoarseToFine`, `Constant` (None) or any object with n, size, rate and spread.
+    objective : "expected", or a signal as in `signals.draw`, `batch` of them a step, drawn by
+        `seed`; of a table of windows random rows.
     every, target : how often the history is written, and the loss at which to stop early.
-    checkpoint : a path; written with the history, and continued from when it exists, to the same
-        bytes.
-    paths : keep w1 at each row of the history.
+    checkpoint : a path; written with the history, gone on from when it exists, to the same bytes.
+    paths : keep w1 at each row of the history. progress : a bar.
 
-    Returns `Result`; a loss that is not finite ends with the last good state and says in `stopped`
-    whose gradient grew.
+    Returns `Result`. Frozen parameters stay as they are. Where the loss or a parameter would not be
+    finite, training ends with the last good state, and `stopped` says whose step grew.
     Raises ValueError or TypeError naming an argument, also for a checkpoint of another training.
     """
-    if not isinstance(model, LCT):
-        raise TypeError(f"model must be an LCT, got {type(model).__name__}")
+    require_model(model)
     settings = Settings(
         steps=require_size("steps", steps),
         every=require_size("every", every),
         batch=require_size("batch", batch),
         optimizer=require_choice("optimizer", optimizer, OPTIMIZERS),
+        rule=require_choice("rule", rule, RULES),
         seed=require_size("seed", seed, 0),
-        schedule=schedule or Constant(model.n),
-        objective=_checked_objective(objective, model.n, batch),
-        lr=lr,
-        rule=rule,
-        pace=pace,
-        target=target,
+        lr=require_positive("lr", lr),
+        pace=require_positive("pace", pace),
+        target=require_target(target),
+        schedule=require_schedule(schedule, model.n, steps),
+        objective=require_objective(objective, model, batch),
         checkpoint=checkpoint,
-        paths=paths,
-        progress=progress,
+        paths=require_flag("paths", paths),
+        progress=require_flag("progress", progress),
     )
     return Training(model, settings).run()
 
 
-def _checked_objective(objective, n, batch):
-    """None for the expected loss, else a signal that fits."""
-    if isinstance(objective, str) and objective == "expected":
-        return None
-    return signals.check(objective, n, batch)
+class Stopped(Exception):
+    """Training ends here, and says why; the parameters are good ones."""
 
 
 class Training:
@@ -129,9 +104,11 @@ class Training:
         self.model, self.settings = model, settings
         self.parameters = dict(model.named_parameters())
         self.frequencies = [p for name, p in self.parameters.items() if name in FREQUENCIES]
+        self.trained = {name: p for name, p in self.parameters.items() if p.requires_grad}
+        self.stretch = (model.n / model.m) ** 0.25
         self.generator = np.random.default_rng(settings.seed)
         self.history, self.trace = [], []
-        self.size = settings.schedule.size(0)
+        self.size, _, _ = at(settings.schedule, 0)
         self.rates = self._rates()
         self.optimizer = self._optimizer()
         self.last_good = None  # the parameters at the last finite loss
@@ -139,53 +116,64 @@ class Training:
     def run(self):
         """Train, from the checkpoint where there is one, to the `Result`."""
         import pandas as pd
-        from tqdm.auto import tqdm
 
         settings, model = self.settings, self.model
+        frozen = self._copy(set(self.parameters) - set(self.trained))
         start = checkpoints.load(settings.checkpoint, self) if settings.checkpoint else 0
-        stretch = (model.n / model.m) ** 0.25
         if start == 0:
-            self._stretch(1 / stretch)
-        stopped = None
-        steps = tqdm(
-            range(start, settings.steps), disable=not settings.progress, desc=f"n = {model.n}"
-        )
-        for step in steps:
-            if self.reached() or (stopped := self.advance(step)):
-                break
-        if self.reached():
-            stopped = f"reached {settings.target} at step {self.history[-1]['step']}"
-        self._stretch(stretch)
+            self._stretch(1 / self.stretch)
+        try:
+            stopped = self.loop(start)
+        finally:  # also when it is interrupted
+            self._stretch(self.stretch)
+            self._restore(frozen)
         return Result(
             model=model,
             history=pd.DataFrame(self.history),
-            loss=_final_loss(model),
+            loss=_loss_in_double(model),
             filled=filled_bins(model.w1.detach(), model.n),
-            stopped=stopped or "all steps done",
+            stopped=stopped,
             paths=np.array(self.trace),
         )
 
-    def advance(self, step):
-        """One step down the gradient; returns why training must end here, or None."""
-        settings, before = self.settings, self._copy()
-        self.resize(settings.schedule.size(step))
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * settings.schedule.rate(step)
+    def loop(self, start):
+        """All steps from `start` on; returns why they ended."""
+        from tqdm.auto import tqdm
 
-        loss = self.loss()
+        settings, model = self.settings, self.model
+        steps = range(start, settings.steps)
+        try:
+            for step in tqdm(steps, disable=not settings.progress, desc=f"n = {model.n}"):
+                if self.reached():
+                    break
+                self.advance(step)
+            self._require_good_end()
+        except Stopped as stopped:
+            return str(stopped)
+        if self.reached():
+            return f"reached {settings.target} at step {self.history[-1]['step']}"
+        return "all steps done"
+
+    def advance(self, step):
+        """One step down the gradient, or `Stopped` with the parameters of the last good loss."""
+        settings = self.settings
+        size, rate, spread = at(settings.schedule, step)
+        self.resize(size)
+        self.set_rates(rate, step)
+
+        before = self._copy()
+        loss = self.loss(step)
         self.optimizer.zero_grad()
         loss.backward()
         if not torch.isfinite(loss):
-            sentence = self._blame(step, before)
-            self._restore(self.last_good or before)
-            return sentence
+            self._blame(step, before)
         self.last_good = before
 
         self.optimizer.step()
-        self.add_noise(settings.schedule.spread(step))
+        self.add_noise(spread)
+        self._require_finite(step)
         if step % settings.every == 0 or step == settings.steps - 1:
             self.record(step, loss)
-        return None
 
     def resize(self, size):
         """Use `size` samples from now on, at the rates that the rule gives for them."""
@@ -193,31 +181,50 @@ class Training:
             self.size = size
             self.rates = self._rates()
 
-    def loss(self):
+    def set_rates(self, factor, step):
+        """Give the optimizer the present rates times the schedule's factor."""
+        largest = torch.finfo(self.model.w1.dtype).max
+        for group, own in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = own * factor
+            if group["lr"] > largest:
+                raise Stopped(
+                    f"stopped at step {step}: the rate of {group['name']}, {group['lr']:.3g}, "
+                    f"is beyond the model's numbers, which end at {largest:.3g}"
+                )
+
+    def loss(self, step):
         """The loss at the present size: expected, or on a fresh batch, relative to its energy."""
-        model, size = self.model, self.size
-        amplitudes, scale = (model.a1, model.a2, model.a3, model.a4), 1 / model.m
+        model, size, scale = self.model, self.size, 1 / self.model.m
+        a1, a2, a3, a4 = (self.parameters[name] for name in AMPLITUDES)
         if self.settings.objective is None:
-            return expected_loss(size, *amplitudes, *self.frequencies, scale=scale)
-        a1, a2, a3, a4 = amplitudes
-        x = self.draw()
+            return expected_loss(size, a1, a2, a3, a4, *self.frequencies, scale=scale)
+        x = self.draw(step)
         X = transform.analyze(x, a1, a2, self.frequencies[0]) * size**0.5
+        if not torch.isfinite(X).all():
+            return X.sum()  # which is not finite either, and `advance` says so
         y = transform.synthesize(X, size, a3, a4, self.frequencies[-1]) * (scale * model.m**0.5)
         return (y - x).square().sum() / x.square().sum()
 
-    def draw(self):
+    def draw(self, step):
         """The first samples of a step's signals: (batch, size)."""
         settings = self.settings
-        x = signals.draw(settings.objective, self.model.n, self.generator, batch=settings.batch)
-        return torch.as_tensor(x[:, : self.size]).to(self.model.w1)
+        x = signals.draw(
+            settings.objective, self.model.n, self.generator, index=None, batch=settings.batch
+        )[:, : self.size]
+        if not x.any():
+            raise Stopped(
+                f"stopped at step {step}: its signals are zero in their first {self.size} samples"
+            )
+        return torch.as_tensor(x).to(self.model.w1)
 
     @torch.no_grad()
     def add_noise(self, spread):
         """Move every frequency by N(0, spread²)."""
         if spread:
             for w in self.frequencies:
-                noise = torch.as_tensor(self.generator.standard_normal(len(w)) * spread)
-                w += noise.to(w)
+                if w.requires_grad:
+                    noise = torch.as_tensor(self.generator.standard_normal(len(w)) * spread)
+                    w += noise.to(w)
 
     def reached(self):
         """Whether the last row of the history is at full size and at the target."""
@@ -263,13 +270,14 @@ class Training:
             return torch.optim.SGD(self._groups(), momentum=0.9)
         return torch.optim.Adam(self._groups(), betas=(0.9, 0.99), fused=True)
 
-    def _copy(self):
-        return [p.detach().clone() for p in self.parameters.values()]
+    def _copy(self, names=None):
+        names = self.parameters if names is None else names
+        return {name: self.parameters[name].detach().clone() for name in names}
 
     @torch.no_grad()
     def _restore(self, values):
-        for p, value in zip(self.parameters.values(), values, strict=True):
-            p.copy_(value)
+        for name, value in values.items():
+            self.parameters[name].copy_(value)
 
     @torch.no_grad()
     def _stretch(self, factor):
@@ -277,18 +285,41 @@ class Training:
             self.parameters[name] *= factor
 
     def _blame(self, step, before):
-        """Whose gradient is the largest, relative to its parameter."""
+        """Stop, naming the parameter whose gradient is the largest relative to itself."""
         growth = {
-            name: (p.grad.abs().max() / (1e-300 + old.abs().max())).nan_to_num(math.inf).item()
-            for (name, p), old in zip(self.parameters.items(), before, strict=True)
+            name: (p.grad.abs().max() / (1e-300 + before[name].abs().max())).nan_to_num(math.inf)
+            for name, p in self.trained.items()
+            if p.grad is not None
         }
         worst = max(growth, key=growth.get)
-        return (
+        self._restore(self.last_good or before)
+        raise Stopped(
             f"stopped at step {step}: the loss is not finite, and {worst} has the largest gradient"
         )
 
+    def _require_finite(self, step):
+        """Stop where a step has led out of the finite numbers, which no transform may see."""
+        # a sum is finite where all terms are, and costs less than looking at each
+        if math.isfinite(sum(p.detach().sum().item() for p in self.trained.values())):
+            return
+        lost = [name for name, p in self.trained.items() if not torch.isfinite(p).all()]
+        if lost:
+            rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+            self._restore(self.last_good)
+            raise Stopped(
+                f"stopped at step {step}: {lost[0]} would not be finite after it, "
+                f"at a rate of {rates[lost[0]]:.3g}"
+            )
+
+    def _require_good_end(self):
+        """Stop where the last step has led to a loss that is not finite, which no step has seen."""
+        if not math.isfinite(_loss_in_double(self.model)):
+            self._restore(self.last_good or {})
+            step = self.history[-1]["step"]
+            raise Stopped(f"stopped at step {step}: the loss would not be finite after it")
+
 
 @torch.no_grad()
-def _final_loss(model):
+def _loss_in_double(model):
     """E L / Nσ² in double precision, whatever the model's own."""
     return expected_loss(model.n, *(p.double() for p in model.parameters())).item()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lct_lab import nufft
+from lct_lab.checks import require_real_tensor, require_size
 
 
 def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
@@ -27,12 +28,18 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     n : samples. a1 … a4 : numbers or tensors. w1, w2 : tensors (m,), radians per sample.
     scale : 1/√(nm) when None, that of the model itself.
     Returns a scalar tensor, differentiable once in everything but n (untied: any number of times).
+    Raises ValueError or TypeError naming a frequency vector that is not finite or does not fit.
     """
+    require_size("n", n)
+    require_real_tensor("w1", w1, dims=1)
     m = len(w1)
     scale = 1 / math.sqrt(n * m) if scale is None else scale
     if w2 is None:
         amplitudes = [torch.as_tensor(a, dtype=w1.dtype) for a in (a1, a2, a3, a4)]
         return _TiedLoss.apply(n, scale, *amplitudes, w1)
+    require_real_tensor("w2", w2, like=("w1", w1), dims=1)
+    if len(w2) != m:
+        raise ValueError(f"w2 must have the {m} entries of w1, got {len(w2)}")
     square, trace = _untied(n, m, a1, a2, a3, a4, w1, w2)
     return (scale**2 * square - 2 * scale * trace) / n + 1
 

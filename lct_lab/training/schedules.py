@@ -4,13 +4,19 @@ A schedule is any object with n, size(step), rate(step) and spread(step), as `Co
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+
+from lct_lab.checks import require_number, require_size
 
 
-class Constant(NamedTuple):
+@dataclass(frozen=True)
+class Constant:
     """All n samples from the first step, at one rate: plain descent."""
 
     n: int
+
+    def __post_init__(self):
+        require_size("n", self.n)
 
     def size(self, step):
         """How many of the first samples are in use."""
@@ -25,7 +31,8 @@ class Constant(NamedTuple):
         return 0.0
 
 
-class CoarseToFine(NamedTuple):
+@dataclass(frozen=True)
+class CoarseToFine:
     """Train on the first s samples, s growing geometrically over `share` of the steps.
 
     s = start · (n / start)^(step / (share · steps)),    noise on w of N(0, (noise · π/s)²)
@@ -41,6 +48,14 @@ class CoarseToFine(NamedTuple):
     share: float = 0.7
     noise: float = 0.01
 
+    def __post_init__(self):
+        for name in ("n", "steps", "start"):
+            require_size(name, getattr(self, name))
+        if not 0 <= require_number("share", self.share) <= 1:
+            raise ValueError(f"share must be from 0 to 1, got {self.share!r}")
+        if require_number("noise", self.noise) < 0:
+            raise ValueError(f"noise must be at least 0, got {self.noise!r}")
+
     def size(self, step):
         if self.n <= self.start:
             return self.n
@@ -53,3 +68,35 @@ class CoarseToFine(NamedTuple):
     def spread(self, step):
         size = self.size(step)
         return self.noise * math.pi / size if size < self.n else 0.0
+
+
+def require_schedule(schedule, n, steps):
+    """Return `schedule`, `Constant` for None, or raise unless it fits n samples and the steps."""
+    if schedule is None:
+        return Constant(n)
+    if missing := [name for name in ("n", "size", "rate", "spread") if not hasattr(schedule, name)]:
+        raise TypeError(
+            "schedule must have n, size, rate and spread, "
+            f"got {type(schedule).__name__} without {', '.join(missing)}"
+        )
+    if schedule.n != n:
+        raise ValueError(f"schedule must be of the model's {n} samples, got {schedule.n}")
+    for step in (0, steps - 1):
+        at(schedule, step)
+    return schedule
+
+
+def at(schedule, step):
+    """The size, the rate and the spread of a step, or the sentence about the one that is none."""
+    size = schedule.size(step)
+    if isinstance(size, bool) or not 1 <= size <= schedule.n or size != int(size):
+        raise ValueError(
+            f"schedule must give a size from 1 to {schedule.n}, got {size!r} at step {step}"
+        )
+    rate, spread = schedule.rate(step), schedule.spread(step)
+    for name, value in (("rate", rate), ("spread", spread)):
+        if not 0 <= value < math.inf:
+            raise ValueError(
+                f"schedule must give a {name} of at least 0, got {value!r} at step {step}"
+            )
+    return int(size), rate, spread

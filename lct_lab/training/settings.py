@@ -1,0 +1,72 @@
+"""What a training is asked for, and the sentences about what it cannot take."""
+
+from dataclasses import dataclass
+
+import torch
+
+from lct_lab import signals
+from lct_lab.checks import require_number
+from lct_lab.init import GROUPS
+from lct_lab.models import LCT
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of `fit`, checked; objective None stands for the expected loss."""
+
+    steps: int
+    lr: float
+    optimizer: str
+    rule: str
+    pace: float
+    schedule: object
+    objective: object
+    batch: int
+    seed: int
+    every: int
+    target: float
+    checkpoint: object
+    paths: bool
+    progress: bool
+
+
+def require_model(model):
+    """Raise unless `model` is an LCT of finite numbers in single or double, on the processor."""
+    if not isinstance(model, LCT):
+        raise TypeError(f"model must be an LCT, got {type(model).__name__}")
+    parameters = dict(model.named_parameters())
+    expected = [name for name in GROUPS if name != "w2" or not model.tied]
+    if list(parameters) != expected:
+        raise ValueError(
+            f"model must have the parameters {', '.join(expected)}, got {', '.join(parameters)}"
+        )
+    kinds = {p.dtype for p in parameters.values()}
+    if kinds not in ({torch.float32}, {torch.float64}):
+        found = " and ".join(sorted(map(str, kinds)))
+        raise TypeError(f"model must be of float32 or float64, got {found}")
+    for name, p in parameters.items():
+        if not p.is_cpu:
+            raise ValueError(f"model must be on the cpu, got {name} on {p.device}")
+        if not torch.isfinite(p).all():
+            raise ValueError(f"model must be finite, got a NaN or an infinity in {name}")
+    if not any(p.requires_grad for p in parameters.values()):
+        raise ValueError("model must have parameters that require a gradient, got none")
+
+
+def require_objective(objective, model, batch):
+    """None for the expected loss, else a signal that fits."""
+    if isinstance(objective, str) and objective == "expected":
+        return None
+    signal = signals.check(objective, model.n, batch)
+    dtype = model.w1.dtype
+    if not isinstance(signal, str) and (most := abs(signal).max()) > torch.finfo(dtype).max:
+        raise ValueError(f"objective must be finite in {dtype}, got entries up to {most:.3g}")
+    return signal
+
+
+def require_target(target):
+    """Return `target` as a float of at least 0, or raise."""
+    number = require_number("target", target)
+    if number < 0:
+        raise ValueError(f"target must be at least 0, got {target!r}")
+    return number
