@@ -1,175 +1,208 @@
-"""The runner and the set-up files, each fault with a real notebook in a project of its own."""
+"""What make does with what it is given, and the files of the set-up. Nothing is installed here."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
+import new_notebook
 import pytest
-import run_notebook
+from projects import ROOT, TABLE, make, make_project, notebook, outputs, run, with_make, write
 
-ROOT = Path(__file__).resolve().parent.parent
-GOOD = """import pandas as pd
-from lct_lab import tables
-tables.write(pd.DataFrame({"n": [n]}), "90-sizes")
-print(n, rate)"""
-NOISY = 'import sys; print("progress", file=sys.stderr)'
+from lct_lab import book
 
-
-def notebook(*code, parameters="n: int = 3\nrate: float = 0.5\nname: str = 'eeg'"):
-    cells = [
-        {
-            "cell_type": "code",
-            "id": f"cell-{index}",
-            "execution_count": None,
-            "outputs": [],
-            "source": source,
-            "metadata": {"tags": ["parameters"]} if index == 0 else {},
-        }
-        for index, source in enumerate((parameters, *code))
-    ]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+GIVEN = ("NB", "P", "FULL", "SCHEDULER", "JOBS", "LAB", "T")
+HOSTILE = (
+    "$(shell touch evil)",
+    "`touch evil`",
+    "$$(touch evil)",
+    "'; touch evil; '",
+    '"; touch evil; "',
+    "a\ntouch evil",
+)
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A project with one notebook, 90-sizes, that runs with this package."""
-    for folder in ("notebooks", "tools", "lct_lab", "benchmarks"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "constraints.txt").write_text("")
-    (tmp_path / "lct_lab" / "extra.py").write_text("")
-    (tmp_path / "lct_lab" / "__init__.py").write_text(f"__path__ = [{str(ROOT / 'lct_lab')!r}]\n")
-    for name in ("run_notebook.py", "template.ipynb"):
-        (tmp_path / "tools" / name).write_text((ROOT / "tools" / name).read_text())
-    (tmp_path / "notebooks" / "90-sizes.ipynb").write_text(notebook(GOOD, NOISY))
-    return tmp_path
+    return with_make(make_project(tmp_path))
 
 
-def run(project, *arguments):
-    return subprocess.run(
-        [sys.executable, "tools/run_notebook.py", *arguments],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(project)},
-    )
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", GIVEN)
+def test_nothing_that_is_given_is_executed_and_all_arrives_as_it_came(project, name, value):
+    (project / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nprintf %s "${name}"\n')
+    for target in ("notebooks", "test", "lab", "share", "new"):
+        assert make(project, target, f"{name}={value}").stdout == value
+        assert make(project, target, **{name: value}).stdout == value
+    assert not (project / "evil").exists()
 
 
-def outputs(project):
-    folders = ("data", "figures", "notebooks/rendered", "build/runs")
-    found = sorted(p for folder in folders for p in (project / folder).rglob("*") if p.is_file())
-    return {str(p.relative_to(project)): p.read_bytes() for p in found}
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", ["PYTHON", "TORCH_INDEX"])
+def test_nothing_that_the_set_up_is_given_is_executed(project, name, value):
+    (project / "constraints.txt").touch()
+    (project / ".venv" / "bin" / "python").write_text("#!/bin/sh\n")
+    make(project, "venv", **({"PYTHON": sys.executable} | {name: value}))
+    make(project, "venv", f"{name}={value}")
+    assert not (project / "evil").exists()
 
 
-@pytest.fixture
-def published(project):
-    """The same project with an earlier good result, not to be touched."""
-    for name in ("data/90-sizes.csv", "notebooks/rendered/90-sizes.ipynb"):
-        (project / name).parent.mkdir(exist_ok=True)
-        (project / name).write_text("the last good one")
-    return project
+@pytest.mark.parametrize("name", ["NB", "P"])
+def test_a_hostile_value_is_one_sentence(project, name):
+    result = make(project, "notebooks", f"{name}=$(shell touch evil)")
+    assert result.returncode and f"{name} must be" in result.stderr
+    assert not (project / "evil").exists() and outputs(project) == {}
 
 
-def test_a_run_repeats_to_the_byte_and_a_second_call_does_nothing(project):
-    first = run(project)
-    assert first.returncode == 0 and re.search(r"ok +[\d.]+ s +90-sizes", first.stdout), (
-        first.stdout + first.stderr
-    )
-    made = outputs(project)
-    assert set(made) == {"data/90-sizes.csv", "notebooks/rendered/90-sizes.ipynb"}
-    book = json.loads(made["notebooks/rendered/90-sizes.ipynb"])
-    assert book["metadata"]["lct_lab"]["parameters"] == {"n": 3, "rate": 0.5, "name": "eeg"}
-    assert "progress" not in str(book["cells"][2]["outputs"]) and "papermill" not in str(book)
-    again = run(project)
-    assert again.returncode == 0 and "nothing to do: 1 notebooks are up to date" in again.stdout
-    (project / "build" / "stamps" / "90-sizes.txt").unlink()
-    assert "ok" in run(project).stdout
-    assert outputs(project) == made
-
-
-def test_a_change_of_the_package_is_a_change(project, monkeypatch):
-    monkeypatch.setattr(run_notebook, "ROOT", project)
-    before = run_notebook.package_hash()
-    (project / "lct_lab" / "extra.py").write_text("changed = True")
-    assert run_notebook.package_hash() != before
-
-
-def test_other_parameters_leave_the_committed_results_alone(published):
-    project, made = published, outputs(published)
-    result = run(project, "--only", "90", "--parameters", "n=7 rate=1e-3")
+def test_values_with_spaces_reach_the_notebook(project):
+    result = make(project, "notebooks", "NB=90", "P=n=7 name='my files/$a `b`.npy'")
     assert result.returncode == 0, result.stdout
-    now = outputs(project)
-    assert {name: now[name] for name in made} == made
-    (table,) = [name for name in now if name.startswith("build/runs/90-") and name.endswith(".csv")]
-    assert now[table] == b"n\n7\n"
+    (made,) = (project / "build" / "runs").glob("*/90-sizes.ipynb")
+    said = json.loads(made.read_text())["cells"][-1]["outputs"][0]["text"]
+    assert "7 0.5 my files/$a `b`.npy" in "".join(said)
+
+
+def test_tests_are_chosen_by_words_that_pytest_reads(project):
+    said = '#!/bin/sh\nprintf "%s|" "$PYTEST_ADDOPTS" "$@"\n'
+    (project / ".venv" / "bin" / "python").write_text(said)
+    result = make(project, "test", "T=tests/test_init.py -k 'seed or start'", PYTEST_ADDOPTS="-x")
+    assert result.stdout.startswith("-x tests/test_init.py -k 'seed or start'|-m|pytest|-n|2|")
+
+
+def test_a_set_up_is_used_as_long_as_it_is_this_folders(project):
+    said = make(project, "-n", "notebooks").stdout
+    assert said.splitlines() == [".venv/bin/python tools/run_notebook.py"]
+
+
+def test_a_moved_clone_is_set_up_anew_and_says_why(project):
+    moved = project.rename(project.parent / "moved")
+    (moved / "python").write_text('#!/bin/sh\ncase "$*" in *"-m venv"*) exit 3;; esac\n')
+    (moved / "python").chmod(0o755)
+    result = make(moved, "notebooks", "PYTHON=./python")
+    assert result.returncode and outputs(moved) == {}
+    assert f"was set up in another folder, {project}: making it anew" in result.stdout
+    assert not (moved / ".venv").exists()
+
+
+def test_a_set_up_without_a_record_is_kept_and_gets_one(project):
+    (project / ".venv" / ".complete").write_text("")
+    (project / ".venv" / "bin" / "python").write_text("#!/bin/sh\n")
+    (project / "constraints.txt").touch()
+    result = make(project, "venv", f"PYTHON={sys.executable}")
+    assert result.returncode == 0 and "another folder" not in result.stdout
+    assert (project / ".venv" / ".complete").read_text() == f"{project.resolve()}\n"
+
+
+def test_make_says_what_is_missing(project):
+    result = make(project, "-s", "venv", "PYTHON=no-such python", "VENV=build/none")
+    assert result.returncode
+    assert "needs Python 3.11 or newer, and 'no-such python'" in result.stdout
+
+
+def test_clean_says_what_it_deletes_and_keeps_results(project):
+    for folder in ("build/lab", "build/runs", "data", ".hypothesis"):
+        (project / folder).mkdir(parents=True)
+    result = make(project, "clean")
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == [
+        "removing build/lab",
+        "removing build/runs",
+        "removing .hypothesis",
+    ]
+    assert not (project / "build").exists() and (project / "data").exists()
+
+
+def test_help_names_every_target():
+    text = (ROOT / "Makefile").read_text()
+    (targets,) = re.findall(r"^\.PHONY: (help .*)$", text, flags=re.MULTILINE)
+    said = make(ROOT, "help").stdout
+    assert all(f"make {target}" in said for target in targets.split() if target != "help")
+
+
+# A new notebook.
 
 
 @pytest.mark.parametrize(
-    "code, words",
+    "name, words",
     [
-        ("assert n == 4, 'the claim is false'", "the claim is false"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "Kernel died"),
-        ("import time; time.sleep(60)", "stopped after 8 s, its time limit"),
-        ("print('x' * 1_200_000)", "more than 1000000"),
+        ("", "NB must be two digits and the claim in words"),
+        ("question", "like 01-my-question; got 'question'"),
+        ("16-a/b", "got '16-a/b'"),
+        ("16-", "got '16-'"),
+        ("../16-a", "got '../16-a'"),
+        ("16-" + "long" * 30, "NB must be two digits"),
+        ("90-other", "NB must have a number of its own, and 90 is 90-sizes.ipynb; 01 is free"),
+        ("16-full-a", "NB must not call a notebook full-"),
     ],
 )
-def test_a_failure_fails_the_build_and_leaves_the_last_good_output(published, code, words):
-    project, made = published, outputs(published)
-    (project / "notebooks" / "90-sizes.ipynb").write_text(
-        notebook(GOOD.replace("[n]", "[n + 1]"), code)
-    )
-    result = run(project, "--timeout", "8" if "sleep" in code else "100")
-    assert result.returncode == 1 and "FAILED" in result.stdout and words in result.stdout, (
-        result.stdout
-    )
-    assert outputs(project) == made
-    assert (project / "build" / "failed" / "90-sizes.failed.ipynb").exists()
-    assert not (project / "build" / "stamps").exists(), "a failure is not up to date"
+def test_a_name_that_cannot_be_is_one_sentence(project, name, words):
+    taken = book.notebooks(project / "notebooks")
+    with pytest.raises(SystemExit, match=re.escape(words)) as ended:
+        new_notebook.require_name(name, taken)
+    assert "\n" not in ended.value.code
 
 
-@pytest.mark.parametrize(
-    "parameters, words",
-    [
-        ("inits=3", "the parameters of 90-sizes: n=3, rate=0.5, name='eeg'; got 'inits=3'"),
-        ("n", "got 'n'"),
-        ("n=2.5", "n of 90-sizes must be of type int, like its default 3; got '2.5'"),
-        ("rate=fast", "rate of 90-sizes must be of type float"),
-    ],
-)
-def test_bad_parameters_are_one_sentence_and_write_nothing(project, parameters, words):
-    result = run(project, "--parameters", parameters)
-    assert result.returncode == 1 and words in result.stderr and "Traceback" not in result.stderr
-    assert outputs(project) == {}
-
-
-def test_an_unknown_notebook_and_a_taken_name(project):
-    assert (
-        "NB must be the number or name of a notebook, 90; got '77'"
-        in run(project, "--only", "77").stderr
-    )
-    assert "12-my-question; got 'question'" in run(project, "--new", "question").stderr
-    assert "90-sizes.ipynb exists" in run(project, "--new", "90-sizes").stderr
-    assert run(project, "--new", "12-my-question").returncode == 0
-    assert (project / "notebooks" / "12-my-question.ipynb").read_text() == (
-        ROOT / "tools" / "template.ipynb"
-    ).read_text()
-
-
-def test_full_runs_those_that_have_it_under_their_own_name(project):
-    assert "nothing to do: 0" in run(project, "--full").stdout
-    (project / "notebooks" / "90-sizes.ipynb").write_text(
-        notebook(GOOD, parameters="full = False\nn = 1\nrate = 2.0")
-    )
-    assert run(project, "--full").returncode == 0
+def test_a_new_notebook_has_its_number_and_runs_as_it_is(project):
+    (project / "notebooks" / "90-sizes.ipynb").unlink()
+    shutil.rmtree(project / "lct_lab")
+    (project / "lct_lab").symlink_to(ROOT / "lct_lab")
+    result = make(project, "new", "NB=16-my-question")
+    assert result.returncode == 0 and "made notebooks/16-my-question.ipynb" in result.stdout
+    text = (project / "notebooks" / "16-my-question.ipynb").read_text()
+    assert "# 16 · The claim" in text and "NN" not in text
+    assert make(project, "notebooks", "NB=16").returncode == 0
     assert set(outputs(project)) == {
-        "data/90-full-sizes.csv",
-        "notebooks/rendered/90-full-sizes.ipynb",
+        "data/16-scales.csv",
+        "figures/16-scales.png",
+        "figures/16-scales.svg",
+        "notebooks/rendered/16-my-question.ipynb",
     }
+
+
+def test_examples_of_new_notebooks_have_free_numbers():
+    taken = {path.name[:2] for path in book.notebooks()}
+    for name in ("Makefile", "tools/new_notebook.py"):
+        (number,) = re.findall(r"make new NB=(\d\d)-", (ROOT / name).read_text())
+        assert number not in taken, f"{name} has an example with a number that is taken"
+
+
+# JupyterLab on copies.
+
+
+def lab(project, **given):
+    """What `make lab` would start, with a JupyterLab that only says how it was called."""
+    fake = project / "jupyterlab.py"
+    fake.write_text("import sys; print('called with', sys.argv[1:])")
+    return run(project, tool="lab.py", PYTHONPATH=str(project), **given)
+
+
+def test_the_lab_works_on_copies_and_passes_options_on(project):
+    write(project, TABLE, name="00-explore")
+    result = lab(project, LAB="--ip=0.0.0.0 --allow-root '--notebook-dir=a b'")
+    options = ["build/lab/00-explore.ipynb", "--ip=0.0.0.0", "--allow-root", "--notebook-dir=a b"]
+    assert f"called with {options}" in result.stdout, result.stdout + result.stderr
+    for name in ("00-explore.ipynb", "90-sizes.ipynb"):
+        copy = project / "build" / "lab" / name
+        assert copy.read_text() == (project / "notebooks" / name).read_text()
+    assert "quoted as in a shell" in lab(project, LAB="--ip='").stderr
+
+
+def test_what_was_saved_in_the_lab_is_kept_and_other_copies_follow(project):
+    write(project, TABLE, name="00-explore")
+    lab(project)
+    saved = project / "build" / "lab" / "00-explore.ipynb"
+    saved.write_text("saved by the user")
+    write(project, "changed = True")
+    result = lab(project)
+    assert "changed there, and kept: 00-explore.ipynb" in result.stdout
+    assert saved.read_text() == "saved by the user"
+    assert "changed = True" in (project / "build" / "lab" / "90-sizes.ipynb").read_text()
+    assert (project / "notebooks" / "00-explore.ipynb").read_text() == notebook(TABLE)
+
+
+# The files of the set-up.
 
 
 def test_environment_is_pyprojects():
@@ -177,29 +210,15 @@ def test_environment_is_pyprojects():
     assert "-e .[test,cluster,bench]" in text and "-c constraints.txt" in text
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"python{project['requires-python']}" in text
-    named = {
-        line.split("==")[0]
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if "==" in line
-    }
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    named = {line.split("==")[0] for line in lines if "==" in line}
     assert named <= {re.split("[<>=]", requirement)[0] for requirement in project["dependencies"]}
     assert ".[test,cluster,bench]" in (ROOT / "Makefile").read_text()
 
 
-def test_make_says_what_is_missing():
-    result = subprocess.run(
-        ["make", "-s", "venv", "PYTHON=no-such-python", "VENV=build/none"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode and "needs Python 3.11 or newer, and 'no-such-python'" in result.stdout
-
-
-def test_values_keep_the_types_of_their_defaults():
-    known = {"n": 3, "rate": 0.5, "full": False, "name": "x"}
-    parsed = run_notebook.parse("n=7 rate=2 full=true name=1e-3", known, Path("90-sizes.ipynb"))
-    assert (
-        parsed == {"n": 7, "rate": 2.0, "full": True, "name": "1e-3"}
-        and type(parsed["rate"]) is float
-    )
+def test_what_continuous_integration_runs_is_there():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
+    for line in ("make test", "make notebooks", "tools/compare_tables.py"):
+        assert line in script.read_text()
