@@ -3,16 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 
-from lct_lab import init, laws, probes, signals, tables, transform
+from lct_lab import comparison, init, laws, probes, signals, transform
 from lct_lab.checks import require_size
 
 MATRIX = 128  # the largest size whose analysis matrix is shown
-WINDOWS = 64  # of a recording, at least, so that a law knows what it is asked about
 BINS = 8  # to either side of a frequency, in units of π/N: how far its loss is followed
 POINTS = 641  # of that loss, 40 a bin
+LARGEST = 1e10  # of amplitudes: the spread of squared gradients has their sixteenth power
 
 
 class Settings(NamedTuple):
@@ -33,8 +32,17 @@ class Settings(NamedTuple):
 
     def command(self):
         """The line that makes this picture without a browser."""
-        given = [f"{name}={value}" for name, value in self._asdict().items() if value != ""]
+        given = [f"{name}={value}" for name, value in self._given().items()]
         return f'make notebooks NB=00 P="{" ".join(given)}"'
+
+    def slug(self):
+        """The settings as a piece of a file's name."""
+        return "-".join(self._given().values()).replace(",", "_")
+
+    def _given(self):
+        """The settings as text without blanks, those left to the start out."""
+        texts = {name: "".join(str(value).split()) for name, value in self._asdict().items()}
+        return {name: text for name, text in texts.items() if text}
 
 
 class Cancelled(Exception):
@@ -44,8 +52,9 @@ class Cancelled(Exception):
 def measure(settings, wanted=lambda: True):
     """What the four panels show, as a dict.
 
-    scales : table of group, measured, predicted, verdict, …: rms gradients over `inits` starts,
-        with the standard error of an rms. sentence : why no law covers the settings, or "".
+    scales : table of group, measured, predicted, verdict, starts, …, one row a group, of the rms
+        gradient over `inits` starts, as `comparison.judged` makes it.
+    sentence : why no law covers the settings, or "".
     x, y : (n,) the first start's signal and its reconstruction.
     w, X : (m,) its frequencies, folded to 0 … π, and the sizes of their coefficients.
     k, near, losses : the number of the middle frequency, (641,) shifts of it in bins π/N, and
@@ -60,14 +69,21 @@ def measure(settings, wanted=lambda: True):
 
 
 def _amplitudes(text):
+    """The numbers of a text such as "1,1.4,1,1.4", None where it is empty."""
+    if not isinstance(text, str):
+        raise TypeError(f"amplitudes must be text such as '1,1.4,1,1.4', got {text!r}")
     if not text.strip():
         return None
     try:
-        return tuple(float(part) for part in text.split(","))
+        found = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(
-            f"amplitudes must be four numbers with commas between them, got {text!r}"
-        ) from None
+        wanted = "four numbers with commas between them"
+        raise ValueError(f"amplitudes must be {wanted}, got {text!r}") from None
+    sizes = [abs(a) for a in found if a != 0 and np.isfinite(a)]
+    if any(not 1 / LARGEST <= size <= LARGEST for size in sizes):
+        wanted = f"0 or between {1 / LARGEST:g} and {LARGEST:g} in size"
+        raise ValueError(f"amplitudes must be {wanted}, got {text!r}")
+    return found
 
 
 def _checked(settings):
@@ -77,17 +93,9 @@ def _checked(settings):
     amplitudes, signal = probes.require_settings(
         n, m, start, tied, seed, name, batch, _amplitudes(text), "auto"
     )
-    if name in signals.RECORDINGS:
-        rng = init.generator(seed, n, m, start, 0, "windows")
-        signal = signals.draw(name, n, rng, batch=max(WINDOWS, inits * batch))
-    return {
-        "init": start,
-        "tied": tied,
-        "amplitudes": amplitudes,
-        "signal": signal,
-        "batch": batch,
-        "seed": seed,
-    }
+    shared = {"init": start, "batch": batch, "seed": seed}
+    table = comparison.windows(signal, n, m, inits=inits, **shared)
+    return {**shared, "tied": tied, "amplitudes": amplitudes, "signal": table}
 
 
 def _rows(settings, options, wanted):
@@ -102,20 +110,14 @@ def _rows(settings, options, wanted):
 
 
 def _scales(rows, settings, options):
-    measured = pd.DataFrame(rows)
-    squares = measured.assign(square=measured["rms"] ** 2).groupby("group", sort=False)["square"]
-    scale = squares.mean() ** 0.5
-    error = (squares.std() / settings.inits**0.5 / (2 * scale)).fillna(np.inf)
+    """The rms of every group against its law, and the sentence that says why there is none."""
     asked = {name: value for name, value in options.items() if name != "seed"}
     try:
-        predicted, sentence = laws.predict(settings.n, settings.m, **asked)["rms"], ""
+        law, sentence = comparison.predicted(settings.n, settings.m, **asked), ""
     except ValueError as uncovered:
-        predicted, sentence = scale * np.nan, f"no law here: {uncovered}"
-    sorted_ = scale.index.isin(init.FREQUENCIES) & (settings.start == "random")
-    band = pd.Series(np.where(sorted_, 0.03, 0.02), scale.index)
-    table = tables.compare(scale, predicted.reindex(scale.index), band, error)
-    table.loc[table["predicted"].isna(), "verdict"] = "no law"
-    return table.rename_axis("group").reset_index(), sentence
+        law, sentence = None, f"no law here: {uncovered}"
+    table = comparison.judged(rows, law, statistics=("rms",))
+    return table.loc["rms"].reset_index(), sentence
 
 
 def _first_start(settings, options):

@@ -4,14 +4,18 @@ import io
 import textwrap
 
 import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from lct_lab import init, plots
 from lct_lab.explore.measure import BINS, Settings, measure
 
+TICKS = 6  # of an axis at most: words are what takes the time of a picture
 SAMPLES = 120  # of a signal that are shown
+SHARE = 0.46  # of the width of the scales that bars take, and their words the rest
+BESIDE_THE_TITLE = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.99), "borderaxespad": 0.0}
 
 
 class Panels:
@@ -30,7 +34,11 @@ class Panels:
         self.basin, self.signal = Basin(basin), Signal(signal)
         for ax in axes.flat:
             ax.xaxis.set_label_coords(0.5, -0.115)
-            ax.yaxis.set_label_coords(-0.135, 0.5)
+            ax.yaxis.set_label_coords(-0.165, 0.5)
+        for ax in (spectrum, basin, signal):
+            # numbers in full: an offset or a power apart would run into the title
+            ax.yaxis.set_major_formatter("{x:.4g}")
+            ax.yaxis.get_major_locator().set_params(nbins=TICKS)
 
     def draw(self, found, settings):
         """Move the artists to what `measure(settings)` found."""
@@ -88,65 +96,98 @@ class Scales:
     """A bar for each group's measured gradient, a tick where its law is, the verdict in words."""
 
     def __init__(self, ax):
-        places, heights = range(len(init.GROUPS)), [1.0] * len(init.GROUPS)
-        self.ax = ax
+        places = range(len(init.GROUPS))
+        ones = [1.0 for _ in places]
         look = {"color": plots.COLOURS, "edgecolor": plots.COLOURS}
-        self.bars = ax.bar(places, heights, width=0.55, bottom=0, **look)
-        self.ticks = ax.plot(places, heights, "_", color=plots.INK, ms=46, mew=3)[0]
-        self.words = [
-            ax.text(place, 1.0, "", ha="center", va="bottom", fontsize=8.5) for place in places
-        ]
-        self.note = ax.text(
-            0.5, 0.97, "", ha="center", va="top", transform=ax.transAxes, fontsize=9
-        )
-        ax.set(yscale="log", ylabel="rms gradient", xlim=(-0.6, 5.6))
-        ax.set_xticks(places, [plots.SYMBOLS[group] for group in init.GROUPS])
-        ax.grid(False, axis="x")
-        ax.yaxis.minorticks_off()
-        line = Line2D([], [], color=plots.INK, lw=3)
-        self.legend = ax.legend([line], ["predicted"], loc="upper left")
+        self.ax = ax
+        self.bars = ax.barh(places, ones, height=0.6, left=0, **look)
+        self.ticks = ax.plot(ones, places, "|", color=plots.INK, ms=26, mew=3)[0]
+        self.words = [_beside(ax, place) for place in places]
+        self.note = ax.text(0.01, 0.985, "", va="top", transform=ax.transAxes, fontsize=9)
+        ax.set(xscale="log", xlabel="rms gradient")
+        ax.set_yticks(places, [plots.SYMBOLS[group] for group in init.GROUPS])
+        ax.grid(False, axis="y")
+        ax.xaxis.set_major_locator(LogLocator(numticks=TICKS))
+        ax.xaxis.minorticks_off()
+        self.legend = ax.legend([self.ticks], ["predicted"], **BESIDE_THE_TITLE)
+        self.legend.legend_handles[0].set_markersize(11)
         _title(ax, "Gradients: measured and predicted")
 
     def draw(self, found):
+        """Lengths, ticks and words; where there is no law, its sentence above them."""
         table = found["scales"].set_index("group").reindex(init.GROUPS)
-        both = table[["measured", "predicted"]].to_numpy()
-        good = both[np.isfinite(both) & (both > 0)]
-        low, high = (good.min() / 3, good.max() * 12) if good.size else (0.1, 10)
-        for bar, word, (_, row) in zip(self.bars, self.words, table.iterrows(), strict=True):
-            height = row["measured"] if row["measured"] > 0 else low
-            bar.set(y=low, height=height - low, visible=row["measured"] > 0)
-            word.set_y(max(height, row["predicted"] if row["predicted"] > 0 else 0) * 1.25)
-            ratio = f"×{row['ratio']:.2f}\n" if np.isfinite(row["ratio"]) else ""
-            word.set_text(ratio + row["verdict"] if isinstance(row["verdict"], str) else "tied")
-        self.ticks.set_ydata(np.where(table["predicted"] > 0, table["predicted"], np.nan))
-        self.note.set_text(textwrap.fill(found["sentence"], 66))
-        self.legend.set_visible(not found["sentence"])
-        self.ax.set_ylim(low, high)
+        low, high = _limits(table)
+        places = zip(self.bars, self.words, table.itertuples(), strict=True)
+        for bar, word, row in places:
+            ends = [end for end in (row.measured, row.predicted) if end > 0]
+            bar.set(x=low, width=row.measured - low, visible=row.measured > 0)
+            word.xy = (max(ends, default=low), word.xy[1])
+            word.set_text(_verdict(row))
+        self.ticks.set_xdata(table["predicted"].where(table["predicted"] > 0))
+        sentence = textwrap.wrap(found["sentence"], 66)
+        self.note.set_text("\n".join(sentence))
+        self.legend.set_visible(not sentence)
+        self.ax.set(xlim=(low, high), ylim=(5.6, -0.6 - 0.45 * len(sentence)))
+
+
+def _limits(table):
+    """The ends of an axis on which the longest bar leaves room for its words."""
+    both = table[["measured", "predicted"]].to_numpy()
+    good = both[np.isfinite(both) & (both > 0)]
+    if not good.size:
+        return 0.1, 10.0
+    low, longest = good.min() / 3, good.max()
+    return low, low * (longest / low) ** (1 / SHARE)
+
+
+def _beside(ax, place):
+    """Words to the right of a point that is set later."""
+    look = {"textcoords": "offset points", "va": "center", "fontsize": 8.5}
+    return ax.annotate("", (1.0, place), (6, 0), **look)
+
+
+def _verdict(row):
+    """The verdict of a row of scales in words: "×1.03 undecided: 4,000 starts"."""
+    if not isinstance(row.verdict, str):
+        return "tied to $w$"
+    digits = ".2f" if row.ratio < 1000 else ".1e"
+    ratio = f"×{row.ratio:{digits}}  " if np.isfinite(row.ratio) else ""
+    known = pd.notna(row.starts) and row.starts > 0
+    return f"{ratio}{row.verdict}" + (f": {row.starts:,} starts" if known else "")
 
 
 class Basin:
-    """The loss along one frequency, its basins, and where the start is."""
+    """The loss along one frequency less that at the start, and its basins."""
 
     def __init__(self, ax):
         self.ax = ax
         self.curve = ax.plot([], [], color=plots.COLOURS[0])[0]
         self.minima = ax.plot([], [], "o", color=plots.COLOURS[2], label="basins")[0]
-        self.here = ax.plot([], [], "D", color=plots.COLOURS[1], label="where it starts")[0]
+        self.here = ax.plot([], [], "D", color=plots.COLOURS[1], label="the start")[0]
         shift = r"shift of the frequency, in bins $\pi/N$"
-        ax.set(xlabel=shift, ylabel="loss", xlim=(-BINS, BINS))
-        ax.legend(loc="upper right", ncols=2)
+        ax.set(xlabel=shift, ylabel="change of the loss", xlim=(-BINS, BINS))
+        ax.set_xticks(range(-BINS, BINS + 1, 4))
+        self.legend = ax.legend(loc="upper right", ncols=2)
 
     def draw(self, found):
+        """Curve, minima and limits; the loss at the start stands in the legend."""
         losses, near = found["losses"], found["near"]
-        inner = losses[1:-1]
-        lowest = np.flatnonzero((inner < losses[:-2]) & (inner < losses[2:])) + 1
-        self.curve.set_data(near, losses)
-        self.minima.set_data(near[lowest], losses[lowest])
-        self.here.set_data([0], [losses[len(losses) // 2]])
+        start = losses[len(losses) // 2]
+        change, lowest = losses - start, _minima(losses)
+        self.curve.set_data(near, change)
+        self.minima.set_data(near[lowest], change[lowest])
+        self.here.set_data([0], [0])
+        self.legend.get_texts()[1].set_text(f"the start, loss {start:,.5g}")
         spread = np.ptp(losses) or 1.0
-        self.ax.set_ylim(losses.min() - 0.08 * spread, losses.max() + 0.25 * spread)
+        self.ax.set_ylim(change.min() - 0.08 * spread, change.max() + 0.25 * spread)
         basins = f"{len(lowest)} basins in {2 * BINS} bins"
-        _title(self.ax, f"Loss along frequency number {found['k']}: {basins}")
+        _title(self.ax, f"Loss along frequency {found['k']:,}: {basins}")
+
+
+def _minima(values):
+    """The places of values that are below both their neighbours."""
+    before, inner, after = values[:-2], values[1:-1], values[2:]
+    return np.flatnonzero((inner < before) & (inner < after)) + 1
 
 
 class Signal:

@@ -2,6 +2,7 @@
 
 import html
 import threading
+import time
 
 import ipywidgets as w
 
@@ -18,65 +19,90 @@ WIDE = {"layout": {"width": "100%", "min_width": "0"}, "style": {"description_wi
 class Explorer:
     """Widgets over `Panels`: a picture for every change of a setting.
 
-    It is computed in a thread, and given up as soon as a newer one is wanted.
+    It is computed in a thread, and given up as soon as a newer one is wanted or the interpreter
+    ends: a thread that lives longer would abort it. `drawn` are the settings of the picture that is
+    shown; after an error there is none, and nothing to save.
     """
 
     def __init__(self, settings):
         self.controls = _controls(settings)
         self.picture = w.Image(format="png", layout={"width": "100%"})
         self.busy, self.says, self.line = w.HTML(), w.HTML(), w.HTML()
-        self.panels, self.lock, self.newest = Panels(), threading.Lock(), 0
+        self.write = w.Button(description="Write the command", layout={"width": "auto"})
+        self.keep = w.Button(description="Save the figure", layout={"width": "auto"})
+        self.widget = self._laid_out()
+        self.panels, self.drawn = Panels(), None
+        self.lock, self.newest = threading.Lock(), 0
+        self.write.on_click(lambda _: self._say(self.line, settings_of(self).command(), "code"))
+        self.keep.on_click(lambda _: self.save())
         for control in self.controls.values():
             control.observe(lambda _: self.refresh(), "value")
-        self.widget = self._laid_out()
         self.refresh()
 
     def _laid_out(self):
-        write = w.Button(description="Write the command", layout={"width": "auto"})
-        save = w.Button(description="Save the figure", layout={"width": "auto"})
-        write.on_click(lambda _: self._say(self.line, settings_of(self).command(), "code"))
-        save.on_click(lambda _: self.save())
         columns = {
             "grid_template_columns": "repeat(auto-fit, minmax(260px, 1fr))",
             "grid_gap": "2px 18px",
         }
         grid = w.GridBox([*self.controls.values()], layout=columns)
-        buttons = w.HBox([write, save, self.busy])
+        buttons = w.HBox([self.write, self.keep, self.busy])
         return w.VBox([grid, buttons, self.line, self.says, self.picture])
 
     def refresh(self):
         """Start on the picture of the current settings; returns the thread that makes it."""
         self.newest += 1
-        self.thread = threading.Thread(
-            target=self._show, args=(self.newest, settings_of(self)), daemon=True
-        )
+        self.line.value = ""  # a command or a file of other settings
+        self.thread = threading.Thread(target=self._show, args=(self.newest, settings_of(self)))
         self.thread.start()
         return self.thread
 
     def _show(self, number, settings):
-        late = threading.Timer(LATE, self._say, (self.busy, "computing …", "em"))
-        late.start()
+        started = time.monotonic()
         try:
-            found = measure(settings, lambda: number == self.newest)
+            found = measure(settings, lambda: self._wanted(number, started))
             with self.lock:
-                if number == self.newest:
-                    self.panels.draw(found, settings)
-                    self.picture.value, self.says.value = self.panels.png(), ""
+                if self._wanted(number, started):
+                    self._draw(found, settings)
         except Cancelled:
             pass
-        except (ValueError, TypeError, MemoryError) as error:
+        except Exception as error:  # whatever it is, the reader sees it and not an old picture
             if number == self.newest:
-                self._say(self.says, str(error), "b")
+                self._fail(error)
         finally:
-            late.cancel()
             if number == self.newest:
                 self.busy.value = ""
 
+    def _wanted(self, number, started):
+        """Whether picture `number` is still to be made; where it is late, that is announced."""
+        if number != self.newest or not threading.main_thread().is_alive():
+            return False
+        if time.monotonic() - started > LATE:
+            self._say(self.busy, "computing …", "em")
+        return True
+
+    def _draw(self, found, settings):
+        self.panels.draw(found, settings)
+        self.picture.value = self.panels.png()
+        self.drawn, self.says.value = settings, ""
+        self._show_picture(True)
+
+    def _fail(self, error):
+        """The sentence of an error in the place of the picture, which is of other settings."""
+        expected = isinstance(error, (ValueError, TypeError))
+        self._say(self.says, str(error) if expected else f"{type(error).__name__}: {error}", "b")
+        self.drawn = None
+        self._show_picture(False)
+
+    def _show_picture(self, there):
+        self.picture.layout.visibility = "visible" if there else "hidden"
+        self.write.disabled = self.keep.disabled = not there
+
     def save(self):
         """Save the picture as figures/00-explore-… of a run, as `plots.save_figure` does."""
-        given = [str(value).replace(",", "_") for value in settings_of(self) if value != ""]
-        name = "-".join(["00-explore", *given])
         with self.lock:
+            if self.drawn is None:
+                return self._say(self.line, "there is no picture to save", "span")
+            name = f"00-explore-{self.drawn.slug()}"
             plots.save_figure(self.panels.figure, name, alt="the explorer's four panels")
         self._say(self.line, f"saved as {tables.output('figures', name)}.svg and .png", "span")
 
