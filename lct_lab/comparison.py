@@ -17,6 +17,8 @@ import torch
 
 from lct_lab import checks, probes, signals
 from lct_lab import init as starts
+from lct_lab.tables import require_columns, root_of_mean
+from lct_lab.tables import scale as scale  # one of the pieces
 
 # of each statistic the law's column, the one that its band is relative to, and the band
 LAW_COLUMNS = {
@@ -251,35 +253,6 @@ def require_confidence(value):
     return value
 
 
-def scale(raw, by="group"):
-    """Rms over starts of each group's gradient, and its standard error.
-
-        measured = √S,   S = mean of s,   s = rms²        error = sd(s) / √inits / 2 / √S
-
-    Returns a DataFrame with the columns measured and error.
-
-    raw : rows of `probe`, with columns rms and `by`, a name or a list of names in whose order the
-    result is indexed, as first seen. The error is NaN where there is one start alone. Raises
-    ValueError naming a column that is missing.
-    """
-    keys = [by] if isinstance(by, str) else list(by)
-    _require_columns(raw, (*keys, "rms"))
-    squares = raw.assign(square=raw["rms"] ** 2).groupby(by, sort=False, observed=True)["square"]
-    root, error = _root(squares.mean(), squares.std() / squares.count() ** 0.5)
-    return pd.DataFrame({"measured": root, "error": error})
-
-
-def _root(mean, error):
-    """√mean of a mean that has a standard error, and that of the root, error / (2 √mean)."""
-    root = mean**0.5
-    return root, error / 2 / root
-
-
-def _require_columns(table, names):
-    if missing := [name for name in names if name not in table]:
-        raise ValueError(f"raw must have the columns {', '.join(names)}, got none called {missing}")
-
-
 def intervals(raw, confidence=CONFIDENCE, statistic="rms"):
     """One statistic of every group with its confidence interval, by group.
 
@@ -288,7 +261,7 @@ def intervals(raw, confidence=CONFIDENCE, statistic="rms"):
     with the columns measured, error, low, high and inits.
     """
     column = {"rms": "rms", "mean": "mean", "median": "median_abs"}[statistic]
-    _require_columns(raw, ("init", "group", column))
+    require_columns("raw", raw, ("init", "group", column))
     wide = raw.pivot(index="init", columns="group", values=column)[list(raw["group"].unique())]
     interval = {"rms": _of_rms, "mean": _of_mean, "median": _of_median}[statistic]
     found = interval(wide.to_numpy(dtype=float), confidence)
@@ -308,7 +281,7 @@ def _of_rms(values, confidence):
     mean, error_of_mean, skewness = _moments(np.square(values))
     t = _student(confidence, len(values))
     with np.errstate(invalid="ignore", over="ignore"):  # all zero; a start or two
-        rms, error = _root(mean, error_of_mean)
+        rms, error = root_of_mean(mean, error_of_mean)
         c = np.where(mean > 0, error / rms, 0.0)
         high = rms * np.exp(_stretched(t, skewness, len(values)) * c)
     return rms, np.where(mean > 0, error, error_of_mean), rms * np.exp(-t * c), high

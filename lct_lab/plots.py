@@ -3,8 +3,10 @@
 A table comes in, an Axes goes out.
 """
 
+from contextlib import ExitStack
+
+from lct_lab import tables
 from lct_lab.init import GROUPS
-from lct_lab.tables import output
 
 # Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker
 INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
@@ -66,35 +68,40 @@ def figure(rows=1, columns=1, *, width=9.0, height=3.6, **options):
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
-def save_figure(figure, name, alt):
-    """Write figures/NAME.svg and .png, the same bytes for the same picture, and show it with its
-    alternative text.
+# of each format what would differ between two runs of the same picture, left out
+FORMATS = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
-    Returns an object that a notebook displays as the PNG with `alt`, a sentence for readers who
-    cannot see it.
+
+def save_figure(figure, name, alt):
+    """Write figures/NAME.svg and .png, whole or not at all, and show it with its alternative text.
+
+    The same picture gives the same bytes. Returns a `Picture`, which a notebook displays as the PNG
+    with `alt`, a sentence for readers who cannot see it; its `path` is that of the PNG. In an
+    interactive session it also prints where that is. Raises ValueError for a name that is not a
+    plain one, OSError naming the path.
     """
     import matplotlib.pyplot as plt
 
-    with plt.rc_context(
-        {"svg.hashsalt": STYLE["svg.hashsalt"], "svg.fonttype": STYLE["svg.fonttype"]}
-    ):
-        for suffix, metadata in (
-            (".svg", {"Date": None, "Creator": None}),
-            (".png", {"Software": None}),
-        ):
-            path = output("figures", name + suffix)
-            part = path.with_name(path.name + ".part")
-            figure.savefig(part, format=suffix[1:], metadata=metadata)
-            part.replace(path)
+    tables.require_name(name)
+    same = {key: STYLE[key] for key in ("svg.hashsalt", "svg.fonttype")}
+    with ExitStack() as files, plt.rc_context(same):
+        for suffix, metadata in FORMATS.items():
+            path = tables.output("figures", f"{name}.{suffix}")
+            part = files.enter_context(tables.whole(path))
+            figure.savefig(part, format=suffix, metadata=metadata)
     plt.close(figure)
-    return Picture(path.read_bytes(), alt)
+    tables.tell(path)
+    return Picture(path.read_bytes(), alt, path)
 
 
 class Picture:
-    """A PNG with its alternative text, which notebooks show and exported pages keep."""
+    """A PNG with its alternative text, which notebooks show and exported pages keep.
 
-    def __init__(self, png, alt):
-        self.png, self.alt = png, alt
+    png : bytes. alt : a sentence. path : where it was written, or None.
+    """
+
+    def __init__(self, png, alt, path=None):
+        self.png, self.alt, self.path = png, alt, path
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         import base64

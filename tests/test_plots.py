@@ -34,7 +34,36 @@ def test_the_same_picture_is_the_same_bytes(tmp_path):
         assert one == two and len(one) > 1000
     data, metadata = picture._repr_mimebundle_()
     assert metadata["image/png"]["alt"] == data["text/plain"] == "Six strips."
+    assert picture.path == tmp_path / "figures" / "two.png"
     assert not plt.get_fignums() and not list((tmp_path / "figures").glob("*.part"))
+
+
+def test_a_figure_that_cannot_be_written_leaves_neither_of_its_files(tmp_path, monkeypatch):
+    def broken(self, path, format, **options):
+        path.write_text("half")
+        if format == "png":
+            raise OSError("disk full")
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", broken)
+    with pytest.raises(OSError, match=r"cannot write .*one.png: disk full"):
+        draw("one")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("name", ("", "..", "a/b"))
+def test_names_that_leave_the_folder_are_refused(name):
+    with pytest.raises(ValueError, match="name must be a plain file name such as 03-scales, got"):
+        draw(name)
+
+
+def test_an_interactive_session_is_told_where_a_figure_went(tmp_path, monkeypatch, capsys):
+    draw("one")
+    assert capsys.readouterr().out == ""
+    monkeypatch.delenv("LCT_LAB_OUT")
+    monkeypatch.setattr(plots.tables, "root", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    draw("one")
+    assert capsys.readouterr().out == "written to build/interactive/figures/one.png\n"
 
 
 def test_every_picture_is_drawn_on_the_axes_given_or_its_own():
@@ -57,6 +86,44 @@ def test_every_picture_is_drawn_on_the_axes_given_or_its_own():
     assert [line.get_ydata().tolist() for line in ax.lines[:2]] == [[1.1, 2.2], [1.0, 2.0]]
     (line,) = plots.slope(ax, 2, (2, 3), span=(2, 4)).lines[-1:]
     assert line.get_ydata().tolist() == [3, 12]
+
+
+def judged_table():
+    """Two groups and statistics, one of them outside, one without a law."""
+    rows = [
+        ("rms", "a1", 1.0, 0.9, 1.2, 1.01, "within"),
+        ("rms", "w1", 1.0, 0.95, 1.05, 2.0, "outside"),
+        ("median", "a1", 0.5, 0.0, np.inf, 0.6, "undecided"),
+        ("median", "w1", 0.5, 0.4, 0.6, np.nan, "no law"),
+    ]
+    columns = ["statistic", "group", "measured", "low", "high", "predicted", "verdict"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(ratio=table["measured"] / table["predicted"], band=0.02)
+
+
+def test_measured_statistics_stand_on_what_is_predicted():
+    ax = plots.measured(judged_table())
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "rms",
+        "median",
+        "predicted",
+    ]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["$a_1$", "$w$"]
+    bands = [line for line in ax.lines if line.get_linewidth() == plots.BAND["lw"]]
+    assert [line.get_ydata()[0] for line in bands] == [1.01, 2.0, 0.6]
+    filled = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() in "ov"]
+    assert filled[0] == plots.LOOK["a1"]["color"] and filled[-1] == plots.PAPER
+
+
+def test_residuals_stand_on_the_band_and_an_outside_is_named():
+    ax = plots.residuals(judged_table())
+    assert [patch.get_height() for patch in ax.patches] == [0.04] * 3
+    assert [text.get_text() for text in ax.texts] == ["outside"]
+    markers = [line.get_ydata()[0] for line in ax.lines if line.get_marker() in "ov"]
+    assert markers == pytest.approx([1 / 1.01 - 1, -0.5, 0.5 / 0.6 - 1])
+    assert ax.get_ylim()[0] < -0.5
+    nothing = plots.residuals(judged_table().assign(ratio=np.nan))
+    assert "no law" in nothing.texts[0].get_text() and not nothing.patches
 
 
 def test_style_is_set_only_when_asked():
