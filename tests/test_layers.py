@@ -16,7 +16,7 @@ IMPORTS = {
     "__main__": {"sweeps"},
     "book": {"tables"},
     "checks": set(),
-    "comparison": {"init", "laws", "plots", "probes", "signals"},
+    "comparison": {"init", "laws", "plots", "probes", "signals", "tables"},
     "explore": {
         "book",
         "comparison",
