@@ -8,16 +8,15 @@ The module is not called compare, because the package's attribute of that name i
 which of the two `lct_lab.compare` were would depend on what had been imported before.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lct_lab import checks, probes, signals
+from lct_lab import checks, intervals, probes, signals
 from lct_lab import init as starts
-from lct_lab.tables import require_columns, root_of_mean
+from lct_lab.tables import require_columns
 from lct_lab.tables import scale as scale  # one of the pieces
 
 # of each statistic the law's column, the one that its band is relative to, and the band
@@ -166,7 +165,8 @@ class Comparison:
 
 def summary(table):
     """The verdicts of a table of `judged` in a sentence, and how many starts would decide more."""
-    counts, confidence = table["verdict"].value_counts(), table.attrs["confidence"]
+    counts = table["verdict"].value_counts()
+    confidence = table.attrs["confidence"]
     rows = len(table) - counts.get("no law", 0)
     if rows == 0:
         return "No law here."
@@ -194,7 +194,7 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     if law is None:
         law = pd.DataFrame(columns=LAW, index=raw["group"].unique(), dtype=float)
     level = 1 - (1 - confidence) / (len(statistics) * len(law))
-    parts = {name: intervals(raw, level, name) for name in statistics}
+    parts = {name: _measured(raw, level, name) for name in statistics}
     found = pd.concat(parts, names=["statistic", "group"])
     wanted = _law_of(statistics, law).reindex(found.index)
     table = judge(
@@ -223,9 +223,13 @@ def _law_of(statistics, law):
     parts = {}
     for name in statistics:
         column, of, band = LAW_COLUMNS[name]
-        unit = law[of] + rounding / law[band]
         parts[name] = pd.DataFrame(
-            {"predicted": law[column], "band": law[band], "rounding": rounding, "unit": unit}
+            {
+                "predicted": law[column],
+                "band": law[band],
+                "rounding": rounding,
+                "unit": law[of] + rounding / law[band],
+            }
         )
     return pd.concat(parts)
 
@@ -237,13 +241,14 @@ def _starts(table, width, inits, level):
     width of the band: inits ((z + 1) error / width)². With as many starts or more, a measurement
     near the edge of the band needs that its z errors fit between it and the edge.
     """
-    z = _quantile_of_normal(level)
+    z, error = intervals.normal_quantile(level), table["error"]
     gap = (table["measured"] - table["predicted"]).abs()
-    needed = inits * ((z + 1) * table["error"] / width) ** 2
-    needed = needed.where(needed > inits, inits * (z * table["error"] / (gap - width)) ** 2)
-    needed = needed.where((table["verdict"] == "undecided") & np.isfinite(needed))
-    digits = 10.0 ** (np.floor(np.log10(needed)) - 1)
-    return (np.ceil(needed / digits) * digits).round().astype("Int64")
+    of_right_law = inits * ((z + 1) * error / width) ** 2
+    to_the_edge = inits * (z * error / (gap - width)) ** 2
+    needed = of_right_law.where(of_right_law > inits, to_the_edge)
+    wanted = needed.where((table["verdict"] == "undecided") & np.isfinite(needed))
+    digit = 10.0 ** (np.floor(np.log10(wanted)) - 1)
+    return (np.ceil(wanted / digit) * digit).round().astype("Int64")
 
 
 def require_confidence(value):
@@ -253,104 +258,22 @@ def require_confidence(value):
     return value
 
 
-def intervals(raw, confidence=CONFIDENCE, statistic="rms"):
-    """One statistic of every group with its confidence interval, by group.
+def _measured(raw, confidence, statistic):
+    """One statistic of every group with its interval: measured, error, low, high, inits, by group.
 
     rms, mean : over starts, of the group's rms and of its signed mean. median : over starts, of the
-    median over the group's entries. confidence : of each interval by itself. Returns a DataFrame
-    with the columns measured, error, low, high and inits.
+    median over the group's entries. confidence : of each interval by itself.
     """
-    column = {"rms": "rms", "mean": "mean", "median": "median_abs"}[statistic]
+    column, of = {
+        "rms": ("rms", intervals.of_rms),
+        "mean": ("mean", intervals.of_mean),
+        "median": ("median_abs", intervals.of_median),
+    }[statistic]
     require_columns("raw", raw, ("init", "group", column))
-    wide = raw.pivot(index="init", columns="group", values=column)[list(raw["group"].unique())]
-    interval = {"rms": _of_rms, "mean": _of_mean, "median": _of_median}[statistic]
-    found = interval(wide.to_numpy(dtype=float), confidence)
-    columns = dict(zip(("measured", "error", "low", "high"), found, strict=True))
-    return pd.DataFrame(columns, index=wide.columns).assign(inits=len(wide))
-
-
-def _of_rms(values, confidence):
-    """The rms of each column: an interval for its logarithm.
-
-        rms e^{-t c} … rms e^{h(t) c},   c = error / rms,   t Student's quantile, h of `_stretched`
-
-    Squares of gradients are skewed: a few starts carry their mean, and where those are not among
-    the starts drawn, mean and error are both too small. Student's interval by itself then misses
-    one correct law in seven at 20 starts, where it should miss one in a hundred.
-    """
-    mean, error_of_mean, skewness = _moments(np.square(values))
-    t = _student(confidence, len(values))
-    with np.errstate(invalid="ignore", over="ignore"):  # all zero; a start or two
-        rms, error = root_of_mean(mean, error_of_mean)
-        c = np.where(mean > 0, error / rms, 0.0)
-        high = rms * np.exp(_stretched(t, skewness, len(values)) * c)
-    return rms, np.where(mean > 0, error, error_of_mean), rms * np.exp(-t * c), high
-
-
-def _of_mean(values, confidence):
-    """The mean of each column: mean - t e … mean + h(t) e if its longer tail is up, or mirrored."""
-    mean, error, skewness = _moments(values)
-    t = _student(confidence, len(values))
-    reach = _stretched(t, abs(skewness), len(values))
-    down, up = np.where(skewness < 0, reach, t), np.where(skewness > 0, reach, t)
-    return mean, error, mean - down * error, mean + up * error
-
-
-def _of_median(values, confidence):
-    """The median of each column: between two order statistics, whatever the distribution.
-
-    The number of values below the median is binomial, so the k-th smallest and the k-th largest
-    enclose it but for twice the chance of fewer than k. The error is half the distance of the
-    quantiles ½ ± ½/√inits.
-    """
-    from scipy.special import bdtr
-
-    count, ordered = len(values), np.sort(values, axis=0)
-    median = np.median(values, axis=0)
-    if count == 1:
-        return median, np.full_like(median, np.inf), 0 * median, np.full_like(median, np.inf)
-    sides = 0.5 + np.array([-0.5, 0.5]) / math.sqrt(count)
-    error = np.ptp(np.quantile(values, sides, axis=0), axis=0) / 2
-    chances = 2 * bdtr(np.arange(count), count, 0.5)  # of as many or fewer below the median
-    k = int(np.sum(chances <= 1 - confidence))
-    if k == 0:
-        return median, error, 0 * median, np.full_like(median, np.inf)
-    return median, error, ordered[k - 1], ordered[count - k]
-
-
-def _moments(values):
-    """Mean of each column, its standard error, and its skewness g, that of the values over √inits.
-
-    Of one start the error is infinite.
-    """
-    count, mean = len(values), np.mean(values, axis=0)
-    if count == 1:
-        return mean, np.full_like(mean, np.inf), np.zeros_like(mean)
-    spread = np.std(values, axis=0, ddof=1)
-    cubes = np.mean((values - mean) ** 3, axis=0)
-    cubed = np.where(spread > 0, spread, 1.0) ** 3  # where nothing spreads the cubes are zero
-    return mean, spread / math.sqrt(count), cubes / cubed / math.sqrt(count)
-
-
-def _student(confidence, count):
-    """Student's t for a mean of `count` values."""
-    from scipy.special import stdtrit
-
-    return stdtrit(max(count - 1, 1), (1 + confidence) / 2)
-
-
-def _stretched(t, g, inits):
-    """How many errors an interval reaches on the side of the long tail.
-
-        h(t) = (1 + 15/inits) (t + g t²/3)
-
-    g t²/3 is what a skewness g of the mean adds (N. J. Johnson, Modified t tests and confidence
-    intervals for asymmetrical populations, J. Am. Stat. Assoc. 73, 1978). Few starts show too
-    little of their skewness; the factor makes up for it. It is found by simulation: of correct laws
-    at 5 … 1000 starts of every kind, at most one table of six rows in twenty then has an "outside",
-    and 0.03 of them on average at 20 starts.
-    """
-    return (1 + 15 / inits) * (t + np.maximum(g, 0.0) * t**2 / 3)
+    order = list(raw["group"].unique())
+    wide = raw.pivot(index="init", columns="group", values=column)[order]
+    found = of(wide.to_numpy(dtype=float), confidence)._asdict()
+    return pd.DataFrame(found, index=wide.columns).assign(inits=len(wide))
 
 
 def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=None, unit=None):
@@ -370,12 +293,14 @@ def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=N
     known = table["predicted"].notna()
     if interval is None:
         level = 1 - (1 - confidence) / max(known.sum(), 1)
-        margin = _quantile_of_normal(level) * table["error"]
+        margin = intervals.normal_quantile(level) * table["error"]
         interval = table["measured"] - margin, table["measured"] + margin
     low, high = interval
     width = table["band"] * (table["predicted"].abs() if unit is None else unit)
-    least, most = table["predicted"] - width, table["predicted"] + width
-    within, outside = (low >= least) & (high <= most), (low > most) | (high < least)
+    least = table["predicted"] - width
+    most = table["predicted"] + width
+    within = (low >= least) & (high <= most)
+    outside = (low > most) | (high < least)
     return table.assign(verdict=_words(within, outside).where(known, "no law"))
 
 
@@ -393,9 +318,10 @@ def by_errors(measured, predicted, band, error=None):
     """
     table = _beside(measured, 0.0 if error is None else error, predicted, band)
     width = table["band"] * table["predicted"].abs()
-    outside = ~((table["measured"] - table["predicted"]).abs() <= width + 2 * table["error"])
-    within = ~outside & ~(table["error"] > width / 3)
-    return table.assign(verdict=_words(within, outside))
+    gap = (table["measured"] - table["predicted"]).abs()
+    near = gap <= width + 2 * table["error"]
+    within = near & ~(table["error"] > width / 3)
+    return table.assign(verdict=_words(within, ~near))
 
 
 def _beside(measured, error, predicted, band):
@@ -406,10 +332,5 @@ def _beside(measured, error, predicted, band):
 
 
 def _words(within, outside):
-    return pd.Series(np.select([outside, within], ["outside", "within"], "undecided"), within.index)
-
-
-def _quantile_of_normal(confidence):
-    from scipy.special import ndtri
-
-    return ndtri((1 + confidence) / 2)
+    words = np.select([outside, within], ["outside", "within"], "undecided")
+    return pd.Series(words, within.index)
