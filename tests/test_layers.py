@@ -16,7 +16,7 @@ IMPORTS = {
     "__main__": {"sweeps"},
     "book": {"tables"},
     "checks": set(),
-    "comparison": {"init", "laws", "plots", "probes", "signals", "tables"},
+    "comparison": {"init", "intervals", "laws", "plots", "probes", "signals", "tables"},
     "explore": {
         "book",
         "comparison",
@@ -29,6 +29,7 @@ IMPORTS = {
         "transform",
     },
     "init": set(),
+    "intervals": {"tables"},
     "laws": {"init"},
     "models": {"init", "transform"},
     "modules": {"probes"},
