@@ -383,29 +383,3 @@ def _slopes(part, column, sizes):
 
     logarithms = np.log(part[column].to_numpy())
     return OLS(logarithms, _design(part, sizes)).fit().params[: len(sizes)]
-
-
-def compare(measured, predicted, band, error=None):
-    """Measured against predicted scales: a table of measured, error, predicted, ratio, band and
-    verdict.
-
-    The verdict is "within" where |measured - predicted| <= band · |predicted| + 2 errors, "outside"
-    where not, and "undecided" where the standard error exceeds a third of the band, so that a
-    measurement too rough proves nothing.
-
-    measured, predicted, error : numbers or Series on one index; error, of the mean, is 0 when None.
-    band : relative.
-    """
-    import pandas as pd
-
-    if not np.all(np.asarray(band) > 0):
-        raise ValueError(f"band must be a positive relative width, got {band!r}")
-    table = pd.DataFrame(
-        {"measured": measured, "error": 0.0 if error is None else error, "predicted": predicted}
-    )
-    table["ratio"], table["band"] = table["measured"] / table["predicted"], band
-    width = band * table["predicted"].abs()
-    within = (table["measured"] - table["predicted"]).abs() <= width + 2 * table["error"]
-    table["verdict"] = np.where(within, "within", "outside")
-    table.loc[within & (table["error"] > width / 3), "verdict"] = "undecided"
-    return table
