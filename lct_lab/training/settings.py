@@ -6,8 +6,10 @@ import torch
 
 from lct_lab import signals
 from lct_lab.checks import require_number
-from lct_lab.init import GROUPS
+from lct_lab.init import FREQUENCIES, GROUPS
 from lct_lab.models import LCT
+
+AMPLITUDES = tuple(name for name in GROUPS if name not in FREQUENCIES)
 
 
 @dataclass(frozen=True)
