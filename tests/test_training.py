@@ -321,7 +321,12 @@ def test_early_stop():
             "rule must be one of raw, original, equal, curvature",
         ),
         ({"n": 8, "lr": -1.0}, ValueError, "lr must be a positive number, got -1.0"),
-        ({"n": 8, "objective": "noise"}, ValueError, "signal must be an array or one of"),
+        (
+            {"n": 8, "objective": "expectd"},
+            ValueError,
+            "objective must be 'expected' or a signal .*: signal must be an array or one of unif",
+        ),
+        ({"n": 8, "objective": True}, TypeError, "objective must be 'expected' or a signal of"),
         ({"n": 8, "optimizer": "lbfgs"}, ValueError, "optimizer must be one of sgd, adam"),
     ],
 )

@@ -4,6 +4,7 @@ loss.py        the expected loss over white input, exactly, and the bins filled
 rates.py       param_groups: the scale rules as groups for any torch optimizer
 schedules.py   how many samples are in use at each step, at what rate
 fit.py         fit: the loop
+settings.py    what it is asked for, checked
 checkpoint.py  what is written along the way, and how a training goes on from it
 recover.py     recover: the DCT from a random start
 """

@@ -1,53 +1,268 @@
-"""What a training writes along the way, and how another goes on from it to the same bytes."""
+"""What a training writes along the way, and how another goes on from it to the same bytes.
 
+A file is a line that says what it is, the SHA-256 of the rest, and the rest: tensors and plain
+values in torch's format, so that nothing in it is executed and nothing damaged is read.
+"""
+
+import contextlib
+import hashlib
+import io
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-VERSION = 2
+from lct_lab.training.schedules import CoarseToFine, Constant
+from lct_lab.training.settings import AMPLITUDES
+
+MAGIC = b"lct_lab checkpoint 3\n"  # its number changes when older files give other numbers
+ENTRIES = {
+    *("settings", "start", "model", "frozen", "optimizer"),
+    *("generator", "step", "history", "trace"),
+}
+_STRANGE = "checkpoint must be one that fit wrote, got {}, which holds something else"
+LIBRARIES = ("torch", "numpy", "finufft")  # the last bits depend on their versions
+
+
+def require_path(path, schedule):
+    """Return `path` as a Path, None for None, or raise where no checkpoint can be written."""
+    if path is None:
+        return None
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"checkpoint must be a path, got {path!r}")
+    found = Path(os.path.realpath(path))
+    if not os.fspath(path) or found.is_dir() or not found.parent.is_dir():
+        raise ValueError(f"checkpoint must be a file in a folder that exists, got {str(path)!r}")
+    if type(schedule) not in (CoarseToFine, Constant):
+        raise TypeError(
+            "checkpoint must go with CoarseToFine or Constant, whose numbers can be stored, "
+            f"got a schedule {type(schedule).__name__}"
+        )
+    return found
+
+
+# Reading and writing
 
 
 def save(path, training, step):
-    """Write the state of `training`, whose next step is `step`, whole or not at all."""
+    """Write the state of `training`, whose next step is `step`, whole or not at all.
+
+    Raises OSError with the path where it cannot be written; the file is then as it was.
+    """
     state = {
-        **_identity(training),
+        "settings": _settings(training),
+        "start": training.start,
         "model": training.model.state_dict(),
-        "step": step,
+        "frozen": training.frozen,
         "optimizer": training.optimizer.state_dict(),
         "generator": training.generator.bit_generator.state,
+        "step": step,
         "history": training.history,
-        "trace": training.trace,
+        "trace": [torch.from_numpy(w) for w in training.trace],
     }
-    part = Path(f"{path}.part")
-    torch.save(state, part)
-    os.replace(part, path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    _write(path, MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def _write(path, data):
+    """Replace the file by `data` in one go, or leave it as it was."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
+        reason = f"checkpoint could not be written, {error.strerror}; the last one is as it was"
+        raise OSError(error.errno, reason, str(path)) from error
 
 
 def load(path, training):
     """Put the state at `path` into `training`; returns the next step, 0 where there is no file.
 
-    Raises ValueError for a checkpoint of another version, shape or schedule.
+    Raises ValueError for a file that is damaged or no checkpoint, and for one of a training that
+    differs in anything that determines its result, naming both values.
     """
-    if not Path(path).exists():
+    if not path.exists():
         return 0
-    state = torch.load(path, weights_only=False)
-    for key, value in _identity(training).items():
-        if state.get(key) != value:
-            raise ValueError(f"checkpoint must be of {key} {value}, got {state.get(key)} in {path}")
-    training.model.load_state_dict(state["model"])
-    training.optimizer.load_state_dict(state["optimizer"])
-    training.generator.bit_generator.state = state["generator"]
-    training.history += state["history"]
-    training.trace += state["trace"]
+    state = _read(path)
+    _require_same(path, state, training)
+    try:
+        training.model.load_state_dict(state["model"])
+        training.optimizer.load_state_dict(state["optimizer"])
+        training.generator.bit_generator.state = state["generator"]
+    except Exception as error:
+        raise ValueError(_STRANGE.format(path)) from error
+    _keep_rows(training, state)
     return state["step"]
 
 
-def _identity(training):
-    """What a checkpoint and the training that goes on from it must agree in."""
-    model = training.model
+def _read(path):
+    """The state in a file, or the sentence about what the file is instead."""
+    data = path.read_bytes()
+    if not data.startswith(MAGIC):
+        raise ValueError(
+            f"checkpoint must be a file of this version of lct_lab, got {path}, which is "
+            + ("empty" if not data else "another kind of file")
+        )
+    digest, _, content = data[len(MAGIC) :].partition(b"\n")
+    if digest != hashlib.sha256(content).hexdigest().encode():
+        raise ValueError(f"checkpoint must be whole, got {path}, which is cut short or damaged")
+    try:
+        state = torch.load(io.BytesIO(content), weights_only=True)
+        if set(state) != ENTRIES:
+            raise ValueError("other entries")
+    except Exception as error:  # whatever torch makes of what is not a checkpoint
+        raise ValueError(_STRANGE.format(path)) from error
+    return state
+
+
+def _keep_rows(training, state):
+    """The stored rows of the history that this training would have written itself.
+
+    A shorter training has written its last step, too, and one with another `every` other steps;
+    with these left out, the history reads as if there had been no break.
+    """
+    settings = training.settings
+    trace = state["trace"] or [None] * len(state["history"])
+    for row, w in zip(state["history"], trace, strict=True):
+        if training.writes(row["step"]):
+            training.history.append(row)
+            if settings.paths:
+                training.trace.append(w.numpy())
+
+
+# What must be the same
+
+
+def _settings(training):
+    """All that determines the result, beside the start, in plain values."""
+    model, settings = training.model, training.settings
+    objective = settings.objective
+    sampled = objective is not None
+    if sampled and not isinstance(objective, str):
+        objective = f"array {objective.shape} of SHA-256 {_digest(objective.tobytes())}"
     return {
-        "version": VERSION,
-        "shape": [model.n, model.m, model.tied],
-        "schedule": list(training.settings.schedule),
+        "n": model.n,
+        "m": model.m,
+        "tied": model.tied,
+        "dtype": str(model.w1.dtype),
+        "trained": ", ".join(training.trained),
+        "optimizer": settings.optimizer,
+        "rule": settings.rule,
+        "lr": settings.lr,
+        "pace": settings.pace,
+        "schedule": _description(settings.schedule),
+        "seed": settings.seed,
+        "objective": objective if sampled else "expected",
+        "batch": settings.batch if sampled else None,
+    } | {name: version(name) for name in LIBRARIES}
+
+
+def _description(schedule):
+    """Its name and numbers: CoarseToFine(n=64, steps=100, start=4, share=0.7, noise=0.01)."""
+    numbers = ", ".join(f"{name}={value!s}" for name, value in vars(schedule).items())
+    return f"{type(schedule).__name__}({numbers})"
+
+
+def _require_same(path, state, training):
+    """Raise unless `training` with another history could have written `state`."""
+    stored = state["settings"]
+    for name, value in _settings(training).items():
+        if stored.get(name) != value:
+            raise ValueError(
+                f"checkpoint must be of a training with {name} {value}, "
+                f"got {stored.get(name)} in {path}"
+            )
+    if training.start not in (state["start"], _start_of_end(state, training)):
+        raise ValueError(
+            "checkpoint must be of a training from the model's own numbers, of SHA-256 "
+            f"{training.start}, or its result; got {state['start']} in {path}"
+        )
+    if state["step"] > training.settings.steps:
+        raise ValueError(
+            f"steps must be at least {state['step']}, those done in {path}, "
+            f"got {training.settings.steps}"
+        )
+    if training.settings.paths and len(state["trace"]) < len(state["history"]):
+        raise ValueError(f"paths must be False as in {path}, whose rows have none, got True")
+
+
+def _start_of_end(state, training):
+    """What `start` is of a model that a training has just left, at this very checkpoint."""
+    ended = {
+        name: value * training.stretch if name in AMPLITUDES else value
+        for name, value in state["model"].items()
     }
+    return digest(ended | state["frozen"])
+
+
+def digest(parameters):
+    """Of all parameters, by name: the first 16 characters of their SHA-256."""
+    return _digest(
+        b"".join(
+            name.encode() + value.detach().numpy().tobytes() for name, value in parameters.items()
+        )
+    )
+
+
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+# One training at a time
+
+
+@contextlib.contextmanager
+def sole_use(path):
+    """Keep other trainings off `path` meanwhile, by a locked file that names this process.
+
+    The system gives the lock up when its process ends, however it ends. None is nobody's.
+    """
+    if path is None:
+        yield
+        return
+    lock = path.with_name(path.name + ".lock")
+    descriptor = _locked(lock, path)
+    try:
+        with contextlib.suppress(OSError):  # on a full disk the lock is nameless
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(lock, path):
+    """A descriptor that holds the lock of the file `lock`, or the sentence about who does."""
+    import fcntl  # where there is none, everything works but checkpoints
+
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(descriptor, 20).decode(errors="replace") or "unknown"
+            os.close(descriptor)
+            raise ValueError(
+                f"checkpoint must not be in use, got {path}, where process {owner} is training"
+            ) from None
+        if _is_file(descriptor, lock):
+            return descriptor
+        os.close(descriptor)  # its owner has removed it between the two calls: once more
+
+
+def _is_file(descriptor, path):
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False

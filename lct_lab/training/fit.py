@@ -14,9 +14,13 @@ from lct_lab.training import checkpoint as checkpoints
 from lct_lab.training.loss import expected_loss, filled_bins
 from lct_lab.training.rates import OPTIMIZERS, RULES, param_groups, require_positive
 from lct_lab.training.schedules import at, require_schedule
-from lct_lab.training.settings import Settings, require_model, require_objective, require_target
-
-AMPLITUDES = ("a1", "a2", "a3", "a4")
+from lct_lab.training.settings import (
+    AMPLITUDES,
+    Settings,
+    require_model,
+    require_objective,
+    require_target,
+)
 
 
 class Result(NamedTuple):
@@ -63,6 +67,7 @@ def fit(
         `seed`; of a table of windows random rows.
     every, target : how often the history is written, and the loss at which to stop early.
     checkpoint : a path; written with the history, gone on from when it exists, to the same bytes.
+        More `steps` and another `every` are welcome then; all else must be as it was.
     paths : keep w1 at each row of the history. progress : a bar.
 
     Returns `Result`. Frozen parameters stay as they are. Where the loss or a parameter would not be
@@ -70,8 +75,9 @@ def fit(
     Raises ValueError or TypeError naming an argument, also for a checkpoint of another training.
     """
     require_model(model)
+    fitting = require_schedule(schedule, model.n, require_size("steps", steps))
     settings = Settings(
-        steps=require_size("steps", steps),
+        steps=int(steps),
         every=require_size("every", every),
         batch=require_size("batch", batch),
         optimizer=require_choice("optimizer", optimizer, OPTIMIZERS),
@@ -80,13 +86,14 @@ def fit(
         lr=require_positive("lr", lr),
         pace=require_positive("pace", pace),
         target=require_target(target),
-        schedule=require_schedule(schedule, model.n, steps),
+        schedule=fitting,
         objective=require_objective(objective, model, batch),
-        checkpoint=checkpoint,
+        checkpoint=checkpoints.require_path(checkpoint, fitting),
         paths=require_flag("paths", paths),
         progress=require_flag("progress", progress),
     )
-    return Training(model, settings).run()
+    with checkpoints.sole_use(settings.checkpoint):
+        return Training(model, settings).run()
 
 
 class Stopped(Exception):
@@ -104,7 +111,9 @@ class Training:
         self.model, self.settings = model, settings
         self.parameters = dict(model.named_parameters())
         self.frequencies = [p for name, p in self.parameters.items() if name in FREQUENCIES]
+        self.start = checkpoints.digest(self.parameters)  # which model it was
         self.trained = {name: p for name, p in self.parameters.items() if p.requires_grad}
+        self.frozen = self._copy([name for name in self.parameters if name not in self.trained])
         self.stretch = (model.n / model.m) ** 0.25
         self.generator = np.random.default_rng(settings.seed)
         self.history, self.trace = [], []
@@ -118,7 +127,6 @@ class Training:
         import pandas as pd
 
         settings, model = self.settings, self.model
-        frozen = self._copy(set(self.parameters) - set(self.trained))
         start = checkpoints.load(settings.checkpoint, self) if settings.checkpoint else 0
         if start == 0:
             self._stretch(1 / self.stretch)
@@ -126,7 +134,7 @@ class Training:
             stopped = self.loop(start)
         finally:  # also when it is interrupted
             self._stretch(self.stretch)
-            self._restore(frozen)
+            self._restore(self.frozen)
         return Result(
             model=model,
             history=pd.DataFrame(self.history),
@@ -172,8 +180,12 @@ class Training:
         self.optimizer.step()
         self.add_noise(spread)
         self._require_finite(step)
-        if step % settings.every == 0 or step == settings.steps - 1:
+        if self.writes(step):
             self.record(step, loss)
+
+    def writes(self, step):
+        """Whether the history has a row of this step: of every so many, and of the last."""
+        return step % self.settings.every == 0 or step == self.settings.steps - 1
 
     def resize(self, size):
         """Use `size` samples from now on, at the rates that the rule gives for them."""
@@ -194,15 +206,16 @@ class Training:
 
     def loss(self, step):
         """The loss at the present size: expected, or on a fresh batch, relative to its energy."""
-        model, size, scale = self.model, self.size, 1 / self.model.m
+        size, m = self.size, self.model.m
+        w1, w2 = self.frequencies[0], self.frequencies[-1]  # tied: the same
         a1, a2, a3, a4 = (self.parameters[name] for name in AMPLITUDES)
         if self.settings.objective is None:
-            return expected_loss(size, a1, a2, a3, a4, *self.frequencies, scale=scale)
+            return expected_loss(size, a1, a2, a3, a4, *self.frequencies, scale=1 / m)
         x = self.draw(step)
-        X = transform.analyze(x, a1, a2, self.frequencies[0]) * size**0.5
+        X = transform.analyze(x, a1, a2, w1) * size**0.5
         if not torch.isfinite(X).all():
             return X.sum()  # which is not finite either, and `advance` says so
-        y = transform.synthesize(X, size, a3, a4, self.frequencies[-1]) * (scale * model.m**0.5)
+        y = transform.synthesize(X, size, a3, a4, w2) * (1 / m * m**0.5)
         return (y - x).square().sum() / x.square().sum()
 
     def draw(self, step):
@@ -242,8 +255,8 @@ class Training:
 
     def _row(self, step, loss):
         """Of each group its rms gradient and the length of its step, of w in widths of a bin."""
-        n, row = self.model.n, {"step": step, "size": self.size, "loss": loss.item()}
-        row["filled"] = filled_bins(self.model.w1.detach(), n)
+        n, w1 = self.model.n, self.model.w1.detach()
+        row = {"step": step, "size": self.size, "loss": loss.item(), "filled": filled_bins(w1, n)}
         for group in self.optimizer.param_groups:
             name, rate = group["name"], group["lr"]
             gradient = self.parameters[name].grad.square().mean().sqrt().item()
@@ -286,11 +299,11 @@ class Training:
 
     def _blame(self, step, before):
         """Stop, naming the parameter whose gradient is the largest relative to itself."""
-        growth = {
-            name: (p.grad.abs().max() / (1e-300 + before[name].abs().max())).nan_to_num(math.inf)
-            for name, p in self.trained.items()
-            if p.grad is not None
-        }
+        growth = {}
+        for name, p in self.trained.items():
+            if p.grad is not None:
+                relative = p.grad.abs().max() / (1e-300 + before[name].abs().max())
+                growth[name] = relative.nan_to_num(math.inf).item()
         worst = max(growth, key=growth.get)
         self._restore(self.last_good or before)
         raise Stopped(
@@ -300,7 +313,8 @@ class Training:
     def _require_finite(self, step):
         """Stop where a step has led out of the finite numbers, which no transform may see."""
         # a sum is finite where all terms are, and costs less than looking at each
-        if math.isfinite(sum(p.detach().sum().item() for p in self.trained.values())):
+        total = sum(p.detach().sum().item() for p in self.trained.values())
+        if math.isfinite(total):
             return
         lost = [name for name, p in self.trained.items() if not torch.isfinite(p).all()]
         if lost:

@@ -46,8 +46,10 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
 
 def filled_bins(w, n):
     """How many of the n bins (kπ/n, (k+1)π/n), centred on the DCT's frequencies, hold one of w."""
-    folded = np.abs((np.asarray(w) + np.pi) % (2 * np.pi) - np.pi)
-    return len(np.unique(np.minimum((folded * n / np.pi).astype(int), n - 1)))
+    turned = (np.asarray(w) + np.pi) % (2 * np.pi)
+    folded = np.abs(turned - np.pi)  # into [0, π]: a cosine does not see the difference
+    places = (folded * n / np.pi).astype(int)
+    return len(np.unique(np.minimum(places, n - 1)))
 
 
 # Tied: A is Toeplitz plus Hankel
@@ -140,14 +142,16 @@ def _inner_square(P, n):
     gradient[2:] += 2 * Q
     lag = np.arange(n - 1)  # those that occur as |d|: with every s from lag + 2 to 2n - 2 - lag
     sums = _sums_by_parity(P)
-    gradient[lag] += np.where(lag == 0, 2, 4) * (sums[2 * n - 2 - lag] - sums[lag])
+    met = sums[2 * n - 2 - lag] - sums[lag]
+    gradient[lag] += np.where(lag == 0, 2, 4) * met
     return I, gradient
 
 
 def _sums_by_parity(values):
     """S(l) = v(l) + v(l-2) + v(l-4) + …"""
     sums = np.empty_like(values)
-    sums[::2], sums[1::2] = values[::2].cumsum(), values[1::2].cumsum()
+    sums[::2] = values[::2].cumsum()
+    sums[1::2] = values[1::2].cumsum()
     return sums
 
 
@@ -165,10 +169,12 @@ class _IndexPairs(NamedTuple):
 @lru_cache(maxsize=2)
 def _index_pairs(n):
     lag = np.arange(2 * n - 1)
-    differences = np.maximum(n - 1 - lag, 0) * np.where(lag == 0, 1, 2)
+    one_sign = np.maximum(n - 1 - lag, 0)
+    differences = np.where(lag == 0, one_sign, 2 * one_sign)
     totals = np.maximum(np.minimum(lag - 1, 2 * n - 1 - lag), 0)
     s = lag[2:]
-    return _IndexPairs(c=differences + totals, r=np.minimum(s - 2, 2 * n - 2 - s))
+    largest = np.minimum(s - 2, 2 * n - 2 - s)
+    return _IndexPairs(c=differences + totals, r=largest)
 
 
 # Untied: by both Gram matrices. Their sums of cosines are here and not in laws, whose closed sums
@@ -184,8 +190,10 @@ def _untied(n, m, a1, a2, a3, a4, w1, w2):
     """
     gram1 = a1**2 + a2**2 / 2 * _double_products(w1, n)
     gram2 = a3**2 + a4**2 / 2 * _double_products(w2, n)
+    square = (gram1 * gram2).sum()
     inner = _dirichlet(w2 - w1, n) + _dirichlet(w2 + w1, n)
-    return (gram1 * gram2).sum(), a1 * a3 * m + a2 * a4 / 2 * inner.sum()
+    trace = a1 * a3 * m + a2 * a4 / 2 * inner.sum()
+    return square, trace
 
 
 def _double_products(w, n):
@@ -196,13 +204,16 @@ def _double_products(w, n):
     by Christoffel and Darboux: outer products, without a sine for each pair. Close pairs, whose
     quotient is 0/0, go by the Dirichlet sums of their difference and their sum.
     """
-    low, high, cosine = torch.cos((n - 1) * w), torch.cos(n * w), torch.cos(w)
+    low = torch.cos((n - 1) * w)
+    high = torch.cos(n * w)
+    cosine = torch.cos(w)
     apart = cosine[:, None] - cosine
     near = apart.detach().abs() < 1e-3
     numerator = torch.outer(high, low) - torch.outer(low, high)
     far = numerator / torch.where(near, 1.0, apart) - 1
     k, l = near.nonzero(as_tuple=True)
-    direct = _dirichlet(w[k] - w[l], n) + _dirichlet(w[k] + w[l], n)
+    difference, total = w[k] - w[l], w[k] + w[l]
+    direct = _dirichlet(difference, n) + _dirichlet(total, n)
     return far.index_put((k, l), direct)
 
 
@@ -211,9 +222,12 @@ def _dirichlet(v, n):
 
     Near multiples of 2π, where that is 0/0, its first two terms: n - 1 - v² (n-1) n (2n-1) / 12.
     """
-    reduced = v - 2 * torch.pi * torch.round(v / (2 * torch.pi)).detach()
+    turns = torch.round(v / (2 * torch.pi)).detach()
+    reduced = v - 2 * torch.pi * turns
     near = reduced.abs() * n < 1e-4
-    series = n - 1 - reduced**2 * ((n - 1) * n * (2 * n - 1) / 12)
+    squares = (n - 1) * n * (2 * n - 1) / 6  # Σ j²
+    series = n - 1 - reduced**2 * (squares / 2)
     u = torch.where(near, 1.0, reduced)
-    closed = (torch.sin((n - 0.5) * u) / torch.sin(u / 2) - 1) / 2
+    quotient = torch.sin((n - 0.5) * u) / torch.sin(u / 2)
+    closed = (quotient - 1) / 2
     return torch.where(near, series, closed)

@@ -6,8 +6,10 @@ import torch
 
 from lct_lab import signals
 from lct_lab.checks import require_number
-from lct_lab.init import GROUPS
+from lct_lab.init import FREQUENCIES, GROUPS
 from lct_lab.models import LCT
+
+AMPLITUDES = tuple(name for name in GROUPS if name not in FREQUENCIES)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ def require_objective(objective, model, batch):
     """None for the expected loss, else a signal that fits."""
     if isinstance(objective, str) and objective == "expected":
         return None
-    signal = signals.check(objective, model.n, batch)
+    try:
+        signal = signals.check(objective, model.n, batch)
+    except (TypeError, ValueError) as error:
+        sentence = f"objective must be 'expected' or a signal of the model's samples: {error}"
+        raise type(error)(sentence) from None
     dtype = model.w1.dtype
     if not isinstance(signal, str) and (most := abs(signal).max()) > torch.finfo(dtype).max:
         raise ValueError(f"objective must be finite in {dtype}, got entries up to {most:.3g}")

@@ -1,0 +1,267 @@
+"""A training that is broken off goes on to the same bytes, or says what does not fit."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lct_lab
+from lct_lab import models, training
+from lct_lab.training import checkpoint
+
+TABLE = np.random.default_rng(0).normal(size=(50, 16))
+
+
+def lct(n=16, m=12, *, seed=5, tied=True, dtype=torch.float64):
+    return models.LCT(n, m, tied=tied, seed=seed, dtype=dtype)
+
+
+def train(path=None, model=None, **options):
+    defaults = dict(steps=40, lr=0.04, schedule=training.CoarseToFine(16, 40), every=10, seed=2)
+    return training.fit(model or lct(), **defaults | options, checkpoint=path)
+
+
+def same(first, second):
+    parameters = zip(first.model.parameters(), second.model.parameters(), strict=True)
+    return (
+        all(torch.equal(a, b) for a, b in parameters)
+        and first.history.equals(second.history)
+        and np.array_equal(first.paths, second.paths)
+        and (first.loss, first.stopped) == (second.loss, second.stopped)
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.pt"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "sgd", "lr": 0.4},
+        {"objective": "uniform", "batch": 5},
+        {"objective": TABLE, "batch": 5, "paths": True},
+        {"schedule": None, "rule": "raw", "lr": 1e-3},
+    ],
+)
+@pytest.mark.parametrize("tied", [True, False])
+def test_it_goes_on_to_the_same_bytes(path, tied, options):
+    whole = train(model=lct(tied=tied), **options)
+    for steps in (1, 7, 25, 40, 40):  # of which 7 and 25 have a last row that the whole has not
+        again = train(path, lct(tied=tied), **options | {"steps": steps})
+    assert same(again, whole)
+    assert os.listdir(path.parent) == ["state.pt"]
+
+
+def test_a_model_that_was_just_trained_goes_on_too(path):
+    model = lct()
+    model.a1.requires_grad_(False)
+    whole = train(model=model)
+    again = lct()
+    again.a1.requires_grad_(False)
+    train(path, again, steps=20)
+    assert same(train(path, again), whole)
+
+
+def test_an_early_stop_is_gone_on_with(path):
+    options = dict(steps=400, target=1e-2, every=5, paths=True)
+    whole = lct_lab.recover(10, **options)
+    for target in (0.5, 1e-2, 1e-2):  # stopped early, gone on with, and asked for once more
+        again = lct_lab.recover(10, **options | {"target": target}, checkpoint=path)
+    assert same(again, whole) and whole.stopped.startswith("reached 0.01 at step")
+
+
+def test_more_steps_and_finer_rows_read_as_if_there_had_been_no_break(path):
+    train(path, steps=31, schedule=None)
+    found = train(path, steps=50, schedule=None, every=5)
+    assert found.history["step"].tolist() == [0, 10, 20, 30, 35, 40, 45, 49]
+    whole = train(steps=50, schedule=None, every=5)
+    assert (
+        whole.history.set_index("step")
+        .loc[found.history["step"]]
+        .reset_index()
+        .equals(found.history)
+    )
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"lr": 0.05}, "with lr 0.05, got 0.04 in"),
+        ({"pace": 2.0}, "with pace 2.0, got 1.0 in"),
+        ({"seed": 3}, "with seed 3, got 2 in"),
+        ({"rule": "raw"}, "with rule raw, got curvature in"),
+        ({"optimizer": "sgd"}, "with optimizer sgd, got adam in"),
+        ({"batch": 6}, "with batch 6, got 5 in"),
+        ({"objective": "normal"}, r"with objective normal, got array \(50, 16\) of SHA-256"),
+        ({"objective": TABLE[::-1]}, r"with objective array .*, got array \(50, 16\) of SHA-256"),
+        ({"objective": "expected"}, "with objective expected, got array"),
+        (
+            {"schedule": training.CoarseToFine(16, 41)},
+            r"with schedule CoarseToFine\(n=16, steps=41, .*, got CoarseToFine\(n=16, steps=40,",
+        ),
+        ({"schedule": None}, r"with schedule Constant\(n=16\), got CoarseToFine\(n=16, steps=40,"),
+        ({"model": lct(16, 13)}, "with m 13, got 12 in"),
+        ({"model": lct(tied=False)}, "with tied False, got True in"),
+        ({"model": lct(dtype=torch.float32)}, "with dtype torch.float32, got torch.float64 in"),
+        ({"model": lct(seed=6)}, "from the model's own numbers, of SHA-256 .*, or its result; got"),
+        ({"steps": 9}, "steps must be at least 10, those done in .*, got 9"),
+        ({"paths": True}, "paths must be False as in .*, whose rows have none, got True"),
+    ],
+)
+def test_another_training_is_refused_with_both_values(path, change, words):
+    options = dict(objective=TABLE, batch=5)
+    train(path, **options | {"steps": 10})
+    before = path.read_bytes()
+    model = change.get("model", lct())
+    untouched = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=words):
+        train(path, **options | {"model": model} | change)
+    assert path.read_bytes() == before
+    assert all(map(torch.equal, untouched, model.parameters()))
+
+
+def test_another_start_or_library_is_refused(path, monkeypatch):
+    lct_lab.recover(8, seed=1, steps=20, objective="normal", checkpoint=path)
+    with pytest.raises(ValueError, match="with seed 2, got 1 in"):
+        lct_lab.recover(8, seed=2, steps=20, objective="normal", checkpoint=path)
+    monkeypatch.setattr(checkpoint, "version", lambda name: "9.9")
+    with pytest.raises(ValueError, match="with torch 9.9, got 2"):
+        lct_lab.recover(8, seed=1, steps=20, objective="normal", checkpoint=path)
+
+
+class Executed:
+    def __reduce__(self):
+        return os.mkdir, (str(Executed.target),)
+
+
+def test_nothing_in_a_file_is_executed(path):
+    Executed.target = path.parent / "executed"
+    torch.save({"model": Executed()}, path)
+    crafted = [pickle.dumps(Executed(), protocol=2), path.read_bytes()]
+    signed = [
+        checkpoint.MAGIC + sha256(data).hexdigest().encode() + b"\n" + data for data in crafted
+    ]
+    for data in crafted + signed:
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=f"checkpoint must be .*, got {path}"):
+            train(path)
+    assert not Executed.target.exists()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("written") / "state.pt"
+    train(path, steps=5)
+    return path, path.read_bytes()
+
+
+@settings(max_examples=60)
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_a_flipped_byte_is_found(written, place, flip):
+    path, good = written
+    data = bytearray(good)
+    data[int(place * len(data))] ^= flip
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"checkpoint must be .* got {path}, which is"):
+        train(path)
+
+
+@settings(max_examples=30)
+@given(kept=st.floats(0, 1, exclude_max=True))
+def test_a_file_cut_short_is_found(written, kept):
+    path, good = written
+    path.write_bytes(good[: int(kept * len(good))])
+    with pytest.raises(ValueError, match=f"checkpoint must be .* got {path}, which is"):
+        train(path)
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [(b"", "which is empty"), (b"n,m\n3,4\n", "which is another kind of file")],
+)
+def test_foreign_files_are_named(path, data, words):
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"got {path}, {words}"):
+        train(path)
+    assert path.read_bytes() == data
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_no_part(path, monkeypatch):
+    train(path, steps=10)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    words = "could not be written, No space left on device; the last one is as it was.*state.pt"
+    with pytest.raises(OSError, match=words):
+        train(path, steps=30)
+    assert path.read_bytes() == before and os.listdir(path.parent) == ["state.pt"]
+
+
+def test_the_second_training_on_a_path_says_so(path):
+    with checkpoint.sole_use(path):
+        with pytest.raises(ValueError, match=f"got {path}, where process {os.getpid()} is train"):
+            train(path)
+    train(path, steps=5)
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+file.write("4711")
+file.flush()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_training_held_is_taken_over(path):
+    arguments = [sys.executable, "-c", HOLD, f"{path}.lock"]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="where process 4711 is training"):
+            train(path)
+        other.send_signal(signal.SIGKILL)
+    assert os.listdir(path.parent) == ["state.pt.lock"]
+    train(path, steps=5)
+    assert os.listdir(path.parent) == ["state.pt"]
+
+
+class Own(training.Constant):
+    pass
+
+
+@pytest.mark.parametrize(
+    "where, options, error, words",
+    [
+        (3, {}, TypeError, "checkpoint must be a path, got 3"),
+        ("", {}, ValueError, "checkpoint must be a file in a folder that exists, got ''"),
+        ("/", {}, ValueError, "checkpoint must be a file in a folder that exists, got '/'"),
+        ("/nowhere/state.pt", {}, ValueError, "must be a file in a folder that exists, got '/now"),
+        (
+            "state.pt",
+            {"schedule": Own(16)},
+            TypeError,
+            "checkpoint must go with CoarseToFine or Constant, .* got a schedule Own",
+        ),
+    ],
+)
+def test_paths_that_cannot_be(where, options, error, words):
+    with pytest.raises(error, match=words):
+        train(where, **options)
