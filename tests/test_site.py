@@ -1,5 +1,6 @@
-"""The pages: whole without a network, and then as a browser shows them, wide and narrow, light and dark."""
+"""The pages: whole without a network, and as a browser shows them, wide, narrow, light and dark."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -61,8 +62,6 @@ def test_every_page_is_there_and_every_link_resolves(project):
 
 @pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
 def test_every_page_says_what_made_it(project, path):
-    import json
-
     made = json.loads(path.read_text())["metadata"]["lct_lab"]
     said = soup(project / "build" / "site" / f"{path.stem}.html").footer.get_text()
     for name, value in made["parameters"].items():
@@ -83,6 +82,13 @@ def test_a_shared_page_is_one_file_with_all_in_it(project):
         "10-cases.csv",
     }
     assert path.stat().st_size < 5e6
+
+
+def test_pages_are_built_without_the_package_that_computes():
+    code = "import sys, build_site; print({'torch', 'lct_lab.explore'} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, cwd=ROOT / "tools", capture_output=True, text=True)
+    assert said.stdout.strip() == "set()", said.stderr
 
 
 def test_an_unknown_number_is_one_sentence_and_writes_nothing(project):
@@ -116,9 +122,9 @@ def open_page(browser, address, **options):
 UNTYPESET = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
   while (walker.nextNode()) {
-    const place = walker.currentNode.parentElement;
-    if (!place.closest("pre, code, script, style, mjx-container") && walker.currentNode.data.includes("$"))
-      found.push(walker.currentNode.data);
+    const text = walker.currentNode.data, place = walker.currentNode.parentElement;
+    if (!place.closest("pre, code, script, style, mjx-container") && text.includes("$"))
+      found.push(text);
   }
   return found;
 }"""

@@ -1,7 +1,9 @@
-"""Turn the executed notebooks into pages that open from a disk with no network: nbconvert, templates in tools/site/.
+"""Turn the executed notebooks into pages that open from a disk with no network.
 
-python tools/build_site.py              (`make site`)         build/site/: an index and one page a notebook
-python tools/build_site.py --share 04   (`make share NB=04`)  build/share/: one file with everything in it
+python tools/build_site.py              (`make site`)         build/site/: an index and the pages
+python tools/build_site.py --share 04   (`make share NB=04`)  build/share/: one file with all in it
+
+nbconvert does the work, with the templates in tools/site/.
 """
 
 import argparse
@@ -17,40 +19,44 @@ from pathlib import Path
 import nbformat
 from jupyterlab_pygments import JupyterStyle
 from nbconvert import HTMLExporter
+from runner import ROOT
 from traitlets.config import Config
 
-from lct_lab import explore
+from lct_lab import book
 
-ROOT, HERE = Path.cwd(), Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent
 LINK = re.compile(r"\[([^]]+)\]\((\d\d-[^)/]+)\.ipynb\)")  # to another notebook, in markdown
+LONG = "-full-"  # in the names of long runs
 TITLE = "Gradient scale laws of the learnable cosine transform"
 CLAIM = (
-    "How large is the gradient of each parameter, how does it grow with the size of the model, and what step makes "
-    "training work at every size? Laws derived and measured; and used, so that training from random frequencies finds "
-    "the DCT."
+    "How large is the gradient of each parameter, how does it grow with the size of the model, "
+    "and what step makes training work at every size? Laws derived and measured; and used, "
+    "so that training from random frequencies finds the DCT."
 )
 
 
 def rendered():
     """The executed copies in order, each notebook followed by its long run."""
-    found = (ROOT / "notebooks" / "rendered").glob("[0-9][0-9]-*.ipynb")
-    return sorted(found, key=lambda path: (path.name[:2], "-full-" in path.name))
+    found = book.notebooks(ROOT / "notebooks" / "rendered")
+    return sorted(found, key=lambda path: (path.name[:2], is_long(path)))
+
+
+def is_long(path):
+    return LONG in path.name
 
 
 def files_of(path):
     """The source notebook and the tables behind a page: two dicts {name: path}."""
-    name = path.name.replace("-full-", "-")
-    prefix = path.name[:8] if name != path.name else path.name[:3]
-    tables = (
-        p
-        for p in sorted((ROOT / "data").glob(f"{prefix}*.csv"))
-        if ("-full-" in p.name) == (name != path.name)
-    )
-    return {name: ROOT / "notebooks" / name}, {p.name: p for p in tables}
+    name = path.name.replace(LONG, "-")
+    prefix = path.name[:2] + (LONG if is_long(path) else "-")
+    tables = sorted((ROOT / "data").glob(f"{prefix}*.csv"))
+    mine = {table.name: table for table in tables if is_long(table) == is_long(path)}
+    return {name: ROOT / "notebooks" / name}, mine
 
 
 def title_of(path):
-    return explore.abstract(path)[0] + (" (the long run)" if "-full-" in path.name else "")
+    title, _ = book.abstract(path)
+    return title + (" (the long run)" if is_long(path) else "")
 
 
 def exporter():
@@ -60,20 +66,25 @@ def exporter():
     return make
 
 
-def write(make, path, page, target, address, link):
-    """The page of the executed notebook `path`; `address` makes a link of a file, `link` replaces one to a notebook."""
-    book = nbformat.read(path, 4)
-    for cell in book.cells:
+def write(make, path, page, target, *, address, link):
+    """Write the page of the executed notebook `path`, with what `page` says besides.
+
+    `address` makes a link of a file, `link` replaces a link to a notebook.
+    """
+    copy = nbformat.read(path, 4)
+    for cell in copy.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(link, cell.source)
         for output in cell.get("outputs", ()):
-            if "text/markdown" in output.get("data", {}):
-                output.data["text/markdown"] = LINK.sub(link, output.data["text/markdown"])
+            data = output.get("data", {})
+            if "text/markdown" in data:
+                data["text/markdown"] = LINK.sub(link, data["text/markdown"])
     sources, data = (
         {name: address(file) for name, file in part.items()} for part in files_of(path)
     )
     page = look() | page | {"title": title_of(path), "sources": sources, "data": data}
-    target.write_text(make.from_notebook_node(book, resources={"page": page})[0])
+    text, _ = make.from_notebook_node(copy, resources={"page": page})
+    target.write_text(text, encoding="utf-8")
 
 
 def look():
@@ -93,7 +104,7 @@ def picture(path):
     for cell in nbformat.read(path, 4).cells:
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
-                return output.data["image/png"], output.metadata["image/png"]["alt"]
+                return output.data["image/png"], output.metadata.get("image/png", {}).get("alt", "")
     return "", ""
 
 
@@ -104,45 +115,14 @@ def site():
     staging = Path(tempfile.mkdtemp(prefix="site-", dir=target.parent))
     try:
         for place, path in enumerate(pages):
-            links = {}
-            for word, other in (("Previous", place - 1), ("Next", place + 1)):
-                if 0 <= other < len(pages):
-                    number = pages[other].name[:2] + (
-                        ", long run" if "-full-" in pages[other].name else ""
-                    )
-                    links[f"{word}: {number}"] = f"{pages[other].stem}.html"
-            write(
-                make,
-                path,
-                {"links": links},
-                staging / f"{path.stem}.html",
-                lambda file: file.name,
-                r"[\1](\2.html)",
-            )
+            page = {"links": neighbours(pages, place)}
+            file = staging / f"{path.stem}.html"
+            write(make, path, page, file, address=lambda file: file.name, link=r"[\1](\2.html)")
             for part in files_of(path):
-                for file in part.values():
-                    shutil.copyfile(file, staging / file.name)
-        entries = []
-        for path in pages:
-            if "-full-" in path.name:
-                entries[-1]["full"] = f"{path.stem}.html"
-                continue
-            png, alt = picture(path)
-            title, question = explore.abstract(path)
-            entries.append(
-                {
-                    "title": title,
-                    "question": question,
-                    "png": png,
-                    "alt": alt,
-                    "link": f"{path.stem}.html",
-                }
-            )
-        page = look() | {"title": TITLE, "claim": CLAIM}
-        contents = make.environment.get_template("contents.html.j2")
-        text = contents.render(page=page, entries=entries, resources={"inlining": {"css": []}})
-        (staging / "index.html").write_text(text)
-        (staging / "mathjax.js").write_text(mathjax())
+                for source in part.values():
+                    shutil.copyfile(source, staging / source.name)
+        (staging / "index.html").write_text(index(make, pages), encoding="utf-8")
+        (staging / "mathjax.js").write_text(mathjax(), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         os.replace(staging, target)
     finally:
@@ -150,17 +130,43 @@ def site():
     print(f"{len(pages)} pages: open {target.relative_to(ROOT)}/index.html")
 
 
+def neighbours(pages, place):
+    """{words: address} of the pages before and after."""
+    links = {}
+    for word, other in (("Previous", place - 1), ("Next", place + 1)):
+        if 0 <= other < len(pages):
+            path = pages[other]
+            number = path.name[:2] + (", long run" if is_long(path) else "")
+            links[f"{word}: {number}"] = f"{path.stem}.html"
+    return links
+
+
+def index(make, pages):
+    """The page that lists the others: title, question and picture of each, and its long run."""
+    entries = []
+    for path in pages:
+        link = f"{path.stem}.html"
+        if is_long(path):
+            entries[-1]["full"] = link
+            continue
+        title, question = book.abstract(path)
+        png, alt = picture(path)
+        entries.append({"title": title, "question": question, "png": png, "alt": alt, "link": link})
+    page = look() | {"title": TITLE, "claim": CLAIM}
+    contents = make.environment.get_template("contents.html.j2")
+    return contents.render(page=page, entries=entries, resources={"inlining": {"css": []}})
+
+
 def share(number):
     """One page with its tables, its source and MathJax inside, that opens anywhere."""
-    names = {path.stem[:7] if "-full-" in path.name else path.stem[:2]: path for path in rendered()}
+    names = {path.name[:7] if is_long(path) else path.name[:2]: path for path in rendered()}
     if number not in names:
-        sys.exit(
-            f"NB must be the number of an executed notebook, {', '.join(names)}; got {number!r}"
-        )
+        known = ", ".join(names)
+        sys.exit(f"NB must be the number of an executed notebook, {known}; got {number!r}")
     target = ROOT / "build" / "share" / f"{names[number].stem}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    script = mathjax().replace("</script", r"<\/script")
-    write(exporter(), names[number], {"mathjax": script}, target, inside, r"\1")
+    page = {"mathjax": mathjax().replace("</script", r"<\/script")}
+    write(exporter(), names[number], page, target, address=inside, link=r"\1")
     print(f"one file, {target.stat().st_size / 1e6:.1f} MB: {target.relative_to(ROOT)}")
 
 
