@@ -237,6 +237,14 @@ def test_a_newer_picture_cancels_the_one_under_way(shown, monkeypatch):
     assert "128" in shown.panels.signal.ax.get_xlabel()
 
 
+def test_controls_stand_at_any_settings():
+    settings = Settings(7, 11, inits=33, batch=99, seed=2**40)
+    explorer = explore.Explorer(settings)
+    explorer.controls["n"].value = 11
+    wait(explorer)
+    assert explore.settings_of(explorer) == settings._replace(n=11)
+
+
 def test_the_command_makes_the_same_settings(shown):
     shown.controls["amplitudes"].value = "1, 1.5,  1, 1.5"
     wait(shown)

@@ -11,7 +11,10 @@ from lct_lab.explore.measure import Cancelled, Settings, measure
 from lct_lab.explore.panels import Panels
 
 ROUND = {digit * 10**power for digit in (1, 2, 3, 5, 8) for power in range(5)} | {100_000}
-BINARY = {2**power for power in range(5, 17)}
+SIZES = ROUND | {2**power for power in range(5, 17)}
+INITS = {digit * 10**power for digit in (1, 2, 5) for power in range(4)} | {10_000}
+BATCHES = range(1, 65)
+SEEDS = 2**31 - 1  # the largest to be typed
 LATE = 0.2  # seconds after which a picture that is not there yet is announced
 WIDE = {"layout": {"width": "100%", "min_width": "0"}, "style": {"description_width": "76px"}}
 
@@ -114,14 +117,14 @@ class Explorer:
 def _controls(settings):
     """A widget for each of `Settings`, in their order."""
     return {
-        "n": _slider_of_sizes("samples N", settings.n, settings),
-        "m": _slider_of_sizes("freq. M", settings.m, settings),
+        "n": _steps("samples N", SIZES | {settings.m}, settings.n),
+        "m": _steps("freq. M", SIZES | {settings.n}, settings.m),
         "start": _dropdown("start", [*init.INITS], settings.start),
         "tied": w.Checkbox(
             description="one frequency vector (tied)", value=settings.tied, indent=False
         ),
         "signal": _dropdown("signal", signals.SIGNALS, settings.signal),
-        "batch": _slider("batch", 1, 64, settings.batch),
+        "batch": _steps("batch", BATCHES, settings.batch),
         "amplitudes": w.Text(
             description="a1 … a4",
             value=settings.amplitudes,
@@ -129,23 +132,21 @@ def _controls(settings):
             continuous_update=False,
             **WIDE,
         ),
-        "inits": _slider("inits", 2, 200, settings.inits),
+        "inits": _steps("inits", INITS, settings.inits),
         "seed": w.BoundedIntText(
-            description="seed", min=0, max=2**31 - 1, value=settings.seed, **WIDE
+            description="seed", min=0, max=max(SEEDS, settings.seed), value=settings.seed, **WIDE
         ),
     }
 
 
-def _slider_of_sizes(name, value, settings):
-    sizes = sorted(ROUND | BINARY | {settings.n, settings.m})
+def _steps(name, steps, value):
+    """A slider of numbers, `value` among them: a range would cut off what lies beyond its ends."""
     return w.SelectionSlider(
-        description=name, options=sizes, value=value, continuous_update=False, **WIDE
-    )
-
-
-def _slider(name, least, most, value):
-    return w.IntSlider(
-        description=name, min=least, max=most, value=value, continuous_update=False, **WIDE
+        description=name,
+        options=sorted({*steps, value}),
+        value=value,
+        continuous_update=False,
+        **WIDE,
     )
 
 
