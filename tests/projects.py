@@ -57,14 +57,14 @@ def environment(**given):
     return kept | given
 
 
-def run(project, *arguments, tool="run_notebook.py", **given):
+def run(project, *arguments, tool="run_notebook.py", limit=120, **given):
     """Run one of the tools in `project` with `given` in the environment, as make gives it."""
     return subprocess.run(
         [sys.executable, f"tools/{tool}", *arguments],
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=limit,
         env=environment(**given),
     )
 

@@ -3,15 +3,23 @@
 import ast
 import json
 import re
+import shlex
+import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import run_notebook
+from projects import ROOT, run
+from runner.notebook import code_cells, parameters
+from runner.sources import digest
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+from lct_lab import book
+
+NOTEBOOKS = book.notebooks(ROOT / "notebooks")
+
+# Notebooks whose cells are still to be cut to one thought each: the rules of layout pass them by.
+TO_BE_CUT = {f"{number:02}" for number in range(13)}
+LONGEST_CELL, MEDIAN_CELL, LONGEST_FUNCTION, WIDEST = 25, 15, 15, 100
 
 # Small enough for seconds, large enough that the claim still holds.
 SMALL = {
@@ -31,66 +39,129 @@ SMALL = {
 }
 
 
-def code(path):
-    return [
-        "".join(cell["source"])
-        for cell in json.loads(path.read_text())["cells"]
-        if cell["cell_type"] == "code"
-    ]
+def published():
+    """The notebooks that the repository holds; a new one has no place in the README yet."""
+    command = ["git", "ls-files", "notebooks"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:  # no repository: all are
+        return NOTEBOOKS
+    return [path for path in NOTEBOOKS if f"notebooks/{path.name}" in listed.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_house_rules(path):
+PUBLISHED = published()
+
+
+def by_name(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)
+
+
+def lines_of(source):
+    """How many lines of a cell or function are not blank."""
+    return sum(bool(line.strip()) for line in source.splitlines())
+
+
+def require_form(path):
+    """Title, question, one cell of parameters, a check, a figure, and no outputs."""
     cells = json.loads(path.read_text())["cells"]
-    first = "".join(cells[0]["source"])
-    assert cells[0]["cell_type"] == "markdown" and first.startswith(f"# {path.name[:2]} · ")
-    assert "**Question.**" in first
-    sources = code(path)
-    assert all(
-        not c.get("outputs") and c.get("execution_count") is None
-        for c in cells
-        if c["cell_type"] == "code"
-    )
-    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    assert len(tagged) == 1
-    for line in "".join(tagged[0]["source"]).splitlines():
-        assert ":" in line.split("=")[0] and "#" in line, (
-            f"{line}: an annotated scalar with a comment"
-        )
-        ast.literal_eval(line.split("=", 1)[1].split("#")[0].strip())
-    checks = ["".join(c["source"]) for c in cells if "check" in c["metadata"].get("tags", [])]
-    assert checks and all("assert" in text for text in checks)
-    assert not any(
-        isinstance(node, ast.FunctionDef) for text in sources for node in ast.walk(ast.parse(text))
-    )
-    assert sum(text.count("\n") + 1 for text in sources) <= 150
-    assert "save_figure" in "".join(sources)
+    title, question = book.abstract(path)
+    assert cells[0]["cell_type"] == "markdown" and title.startswith(f"{path.name[:2]} · ")
+    assert question, "the first cell must ask a question, **Question.**"
+    for cell in cells:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+    code = code_cells(path)
+    (given,) = [source for source, tags in code if "parameters" in tags]
+    for line in ast.parse(given).body:
+        assert isinstance(line, ast.AnnAssign), f"{ast.unparse(line)}: name: type = literal"
+    assert given.count("#") >= len(parameters(path)) > 0, "each parameter has a comment"
+    checks = [source for source, tags in code if "check" in tags]
+    assert checks and all("assert" in source for source in checks)
+    assert any("save_figure" in source for source, _ in code)
+
+
+def require_layout(path):
+    """Short cells and functions, and no line that needs a wide screen."""
+    sources = [source for source, _ in code_cells(path)]
+    for source in sources:
+        assert lines_of(source) <= LONGEST_CELL, f"a cell of more than a thought:\n{source}"
+        assert all(len(line) <= WIDEST for line in source.splitlines()), source
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                text = ast.get_source_segment(source, node)
+                assert lines_of(text) <= LONGEST_FUNCTION, f"belongs in the package:\n{text}"
+    assert statistics.median(map(lines_of, sources)) <= MEDIAN_CELL
+
+
+def ruff(*arguments):
+    command = [sys.executable, "-m", "ruff", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@by_name(NOTEBOOKS)
+def test_house_rules(path):
+    require_form(path)
+
+
+@by_name([path for path in NOTEBOOKS if path.name[:2] not in TO_BE_CUT])
+def test_layout(path):
+    require_layout(path)
+
+
+def test_the_formatter_and_the_linter_have_nothing_to_say():
+    template = ROOT / "tools" / "template.ipynb"
+    cut = [path for path in NOTEBOOKS if path.name[:2] not in TO_BE_CUT]
+    formatted = ruff("format", "--check", *NOTEBOOKS, template)
+    assert formatted.returncode == 0, formatted.stdout
+    checked = ruff("check", "--output-format=concise", *cut, template)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_notebook_from_the_template_keeps_the_rules(tmp_path):
+    path = tmp_path / "16-my-question.ipynb"
+    text = (ROOT / "tools" / "template.ipynb").read_text()
+    path.write_text(text.replace("NN", "16"))
+    require_form(path)
+    require_layout(path)
+
+
+def test_rules_that_are_broken_are_noticed(tmp_path):
+    path = tmp_path / "16-my-question.ipynb"
+    text = (ROOT / "tools" / "template.ipynb").read_text().replace("NN", "16")
+    for good, bad, rule in (
+        ("# 16 · The", "# 17 · The", require_form),
+        ("**Question.**", "A question:", require_form),
+        ("n: int = 256", "n = 256", require_form),
+        ("assert ", "print ", require_form),
+        ("plots.use_style()", "x = 1  # " + "long " * 30, require_layout),
+        ("plots.use_style()", r"x = 1\n" * 30, require_layout),
+        ("plots.use_style()", r"def f():\n" + r"    x = 1\n" * 16, require_layout),
+    ):
+        assert good in text
+        path.write_text(text.replace(good, bad))
+        with pytest.raises((AssertionError, SystemExit)):
+            rule(path)
 
 
 def test_the_readme_lists_every_notebook_and_its_links_resolve():
     text = (ROOT / "README.md").read_text()
     links = re.findall(r"\]\(([^)]+)\)", text)
-    assert {f"notebooks/rendered/{path.name}" for path in NOTEBOOKS} <= set(links)
+    assert {f"notebooks/rendered/{path.name}" for path in PUBLISHED} <= set(links)
     assert all((ROOT / link).exists() for link in links if "://" not in link)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@by_name(PUBLISHED)
 def test_the_executed_copy_is_of_this_source(path):
     made = json.loads((path.parent / "rendered" / path.name).read_text())["metadata"]["lct_lab"]
-    assert made["notebook"] == run_notebook.digest(path), (
-        f"make notebooks NB={path.name[:2]}, then commit what it made"
-    )
+    asked = f"make notebooks NB={path.name[:2]}, then commit what it made"
+    assert made["notebook"] == digest(path), asked
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def small(path):
+    """Values that keep a run short; those of a new notebook are its own."""
+    name, default = next(iter(parameters(path).items()))
+    return SMALL.get(path.name[:2]) or shlex.quote(f"{name}={default}")
+
+
+@by_name(NOTEBOOKS)
 def test_runs_with_small_parameters(path):
-    command = [
-        sys.executable,
-        "tools/run_notebook.py",
-        "--only",
-        path.stem,
-        "--parameters",
-        SMALL[path.name[:2]],
-    ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    result = run(ROOT, "--only", path.stem, "--parameters", small(path), limit=300)
     assert result.returncode == 0, result.stdout + result.stderr
