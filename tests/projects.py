@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lct_lab import book
+
 ROOT = Path(__file__).resolve().parent.parent
 GIVEN = ("P", "NB", "FULL", "SCHEDULER", "JOBS", "LAB", "T", "MAKELEVEL", "MAKEFLAGS")
 PARAMETERS = "n: int = 3\nrate: float = 0.5\nname: str = 'eeg'"
@@ -106,3 +108,18 @@ def publish_before(project):
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text("the last good one")
     return outputs(project)
+
+
+NOTEBOOKS = book.notebooks(ROOT / "notebooks")
+
+
+def published():
+    """The notebooks that the repository holds; a new one has no place in the README yet."""
+    command = ["git", "ls-files", "notebooks"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:  # no repository: all are
+        return NOTEBOOKS
+    return [path for path in NOTEBOOKS if f"notebooks/{path.name}" in listed.stdout.splitlines()]
+
+
+PUBLISHED = published()
