@@ -25,10 +25,10 @@ WAYS = {
 }
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, what, seconds=60):
     end = time.time() + seconds
     while not (found := condition()):
-        assert time.time() < end, "waited in vain"
+        assert time.time() < end, f"waited in vain: {what}"
         time.sleep(0.1)
     return found
 
@@ -40,14 +40,15 @@ def is_alive(pid):
         return False
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
+@pytest.fixture
+def running(tmp_path):
     """{way: (project, process)} of notebooks that run for minutes, all started at once."""
     found = {}
     for way, command in WAYS.items():
-        project = with_make(make_project(tmp_path_factory.mktemp("project"), LONG))
+        folder = tmp_path / way.replace(" ", "-")
+        (folder / "tmp").mkdir(parents=True)
+        project = with_make(make_project(folder, LONG))
         publish_before(project)
-        (project / "tmp").mkdir()
         options = {"cwd": project, "env": environment(TMPDIR=str(project / "tmp"))}
         options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         found[way] = project, subprocess.Popen(command, **options)
@@ -57,19 +58,22 @@ def running(tmp_path_factory):
         process.wait()
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_ends_the_runner_ends_its_kernels_and_their_workers(running, way):
-    project, process = running[way]
-    pids = wait_for(lambda: (project / "started.txt").exists() and pids_of(project))
-    process.send_signal(getattr(signal, f"SIG{way.split()[0]}"))
-    wait_for(lambda: not any(is_alive(pid) for pid in pids))
-    process.wait(20)
-    wait_for(lambda: not list((project / "build").glob("90-*")))
-    wait_for(lambda: not list((project / "tmp").iterdir()))
-    assert set(outputs(project).values()) == {b"the last good one"}
+def test_what_ends_the_runner_ends_its_kernels_and_their_workers(running):
+    for way, (project, process) in running.items():
+        require_the_end(way, project, process)
+
+
+def require_the_end(way, project, process):
+    number = getattr(signal, f"SIG{way.split()[0]}")
+    pids = wait_for(lambda: (project / "started.txt").exists() and pids_of(project), way)
+    process.send_signal(number)
+    wait_for(lambda: not any(is_alive(pid) for pid in pids), way)
+    said, _ = process.communicate(timeout=20)
+    wait_for(lambda: not list((project / "build").glob("90-*")), way)
+    wait_for(lambda: not list((project / "tmp").iterdir()), way)
+    assert set(outputs(project).values()) == {b"the last good one"}, way
     if way in ("INT", "TERM", "HUP"):
-        said = process.stdout.read()
-        assert process.returncode == 128 + getattr(signal, f"SIG{way}")
+        assert process.returncode == 128 + number, way
         assert f"stopped by SIG{way}: what was finished is in place" in said
         assert len(said.splitlines()) == 1
 

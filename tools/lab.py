@@ -45,6 +45,7 @@ def main():
         sys.exit(f"LAB must be options of JupyterLab, quoted as in a shell: {error}")
     kept = refresh()
     print("opening copies of the notebooks, in build/lab/; what is saved there stays there")
+    print(f"(the notebooks themselves: {sys.executable} -m jupyterlab notebooks)")
     if kept:
         print(f"changed there, and kept: {', '.join(kept)} (delete one for a fresh copy)")
     sys.stdout.flush()
