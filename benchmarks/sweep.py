@@ -18,7 +18,7 @@ import torch
 
 import lct_lab
 from lct_lab import probes, tables
-from lct_lab.sweeps import Block, shard_name
+from lct_lab.sweeps import blocks, shard_name
 
 GRID = dict(
     n=[100, 1000, 10_000],
@@ -27,9 +27,7 @@ GRID = dict(
     inits=400,
     progress=False,
 )
-SETTINGS = dict(
-    init="random", tied=False, amplitudes=None, signal="uniform", batch=1, seed=0, engine="auto"
-)
+SETTINGS = dict(tied=False, seed=0, signal="uniform", batch=1, amplitudes=None, engine="auto")
 
 
 def main():
@@ -80,8 +78,8 @@ def many_shards(folder):
 def write_many(directory, count):
     """What `status` reads of `count` shards: the plan, the log, and as many files."""
     directory.mkdir()
-    starts = [Block(n=1000, m=1000, first=100 * i, count=100, **SETTINGS) for i in range(count)]
-    names = [shard_name(block) for block in starts]
+    planned = blocks(1000, 1000, "random", 100 * count, 100, **SETTINGS)
+    names = [shard_name(block) for block in planned]
     for name in names:
         (directory / name).write_bytes(b"x")
     (directory / "plan-0.json").write_text(json.dumps(names))
@@ -95,11 +93,9 @@ def swept(*sizes, **settings):
 
 
 def probed():
+    place = dict(init="random", dtype=torch.float64, device="cpu")
     for first in range(0, 1000, 100):
-        found = probes.probe_rows(
-            1000, 1000, first, 100, dtype=torch.float64, device="cpu", **SETTINGS
-        )
-        pd.DataFrame(found)
+        pd.DataFrame(probes.probe_rows(1000, 1000, first, 100, **place, **SETTINGS))
 
 
 def timed(function, *arguments, **options):

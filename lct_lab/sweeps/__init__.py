@@ -3,13 +3,13 @@
 plan      what a sweep consists of: its blocks, and the names of their shards
 shards    one block from parameters to a file, written whole or not at all, and back
 log       what happened in a directory, one line an event
-state     what the plans of a directory have done, and what is left
+state     what the plans of a directory have done, what is left, and all their rows
 driver    `sweep` itself: it reads the shards that are there and has the others computed
 command   sweeps from a terminal
 """
 
 from lct_lab.sweeps.driver import sweep
-from lct_lab.sweeps.plan import Block, shard_name
-from lct_lab.sweeps.state import status
+from lct_lab.sweeps.plan import blocks, shard_name
+from lct_lab.sweeps.state import collect, status
 
-__all__ = ["Block", "shard_name", "status", "sweep"]
+__all__ = ["blocks", "collect", "shard_name", "status", "sweep"]

@@ -1,32 +1,43 @@
-"""python -m lct_lab sweep | status: sweeps from a terminal."""
+"""python -m lct_lab sweep | status | collect: sweeps from a terminal."""
 
 import argparse
 import sys
 from collections import Counter
+from pathlib import Path
 
-from lct_lab import init, sweeps
+import lct_lab
+from lct_lab import init, signals, sweeps, tables
 from lct_lab.checks import require_size
+from lct_lab.sweeps.shards import written
 
 
 def main(arguments=None):
-    """Run one command; returns its exit status."""
+    """Run one command; returns its exit status. What does not fit gets one sentence, and 1."""
     given = _parser().parse_args(arguments)
     try:
         return given.run(given)
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        print(error, file=sys.stderr)
+    except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
+        print(error if str(error) else type(error).__name__, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        kept = "stopped; the finished blocks are kept, and the same command goes on"
-        print(kept, file=sys.stderr)
+        print(given.stopped, file=sys.stderr)
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error is one sentence, with the status of every other error."""
+
+    def error(self, message):
+        self.exit(1, f"{self.prog}: {message}; see --help\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m lct_lab")
-    commands = parser.add_subparsers(required=True, dest="command")
+    parser = _Parser(prog="python -m lct_lab")
+    parser.add_argument("--version", action="version", version=f"lct_lab {lct_lab.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="sweep | status | collect")
     _add_sweep(commands)
     _add_status(commands)
+    _add_collect(commands)
     return parser
 
 
@@ -34,25 +45,38 @@ def _add_sweep(commands):
     parser = commands.add_parser(
         "sweep", help="measure gradients over sizes, starts and seeds; resumes when called again"
     )
-    parser.add_argument("--n", type=int, nargs="+", required=True)
-    parser.add_argument("--m", type=int, nargs="+", required=True)
-    parser.add_argument("--init", nargs="+", default=["random"], choices=tuple(init.INITS))
-    parser.add_argument("--tied", action="store_true")
-    parser.add_argument("--inits", type=int, default=100)
-    parser.add_argument("--block", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--signal", default="uniform")
-    parser.add_argument("--out", required=True, metavar="DIR")
-    parser.add_argument("--workers", type=int, default=1, help="processes on this machine")
-    parser.add_argument("--scheduler", help="address of a Dask scheduler, tcp://host:port")
-    parser.set_defaults(run=_sweep)
+    add = parser.add_argument
+    add("--n", type=int, nargs="+", required=True, help="samples, one size or several")
+    add("--m", type=int, nargs="+", required=True, help="frequencies, one size or several")
+    add("--init", nargs="+", default=["random"], choices=tuple(init.INITS))
+    add("--tied", action="store_true", help="analysis and synthesis share their frequencies")
+    add("--inits", type=int, default=100, help="starts of each size (100)")
+    add("--block", type=int, default=100, help="starts in one file (100)")
+    add("--seed", type=int, default=0)
+    add(
+        "--amplitudes",
+        type=float,
+        nargs=4,
+        metavar=("A1", "A2", "A3", "A4"),
+        help="fixed, in place of the start's own",
+    )
+    known = ", ".join(signals.SIGNALS)
+    add("--signal", default="uniform", help=f"{known}, or a .npy file: one window, or one a row")
+    add("--batch", type=int, default=1, help="signals whose mean loss is taken (1)")
+    add("--out", required=True, metavar="DIR", help="folder for the files")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, help="processes on this machine (1)")
+    where.add_argument("--scheduler", help="address of a Dask scheduler, tcp://host:port")
+    kept = "stopped; the finished blocks are kept, and the same command goes on"
+    parser.set_defaults(run=_sweep, stopped=kept)
 
 
 def _sweep(given):
-    shared = ("init", "tied", "inits", "seed", "signal", "block")
+    shared = ("init", "tied", "inits", "seed", "block", "amplitudes", "batch")
     table = sweeps.sweep(
         given.n,
         given.m,
+        signal=_signal(given.signal),
         directory=given.out,
         executor=_executor(given),
         **{name: getattr(given, name) for name in shared},
@@ -61,10 +85,26 @@ def _sweep(given):
     return 0
 
 
+def _signal(given):
+    """A name as it is, a .npy file as its array.
+
+    Mapped, since that needs no unpickling and refuses a header that promises more than there is.
+    """
+    import numpy as np
+
+    if given in signals.SIGNALS:
+        return given
+    try:
+        return np.array(np.lib.format.open_memmap(given, mode="r"))
+    except Exception as error:  # whatever a damaged file makes of a parser
+        wanted = f"--signal must be one of {', '.join(signals.SIGNALS)} or a .npy file of numbers"
+        raise ValueError(f"{wanted}, got {given}: {error}") from None
+
+
 def _executor(given):
-    if given.scheduler:
+    if given.scheduler is not None:
         return _cluster(given.scheduler)
-    if require_size("--workers", given.workers) > 1:
+    if given.workers is not None and require_size("--workers", given.workers) > 1:
         from loky import get_reusable_executor
 
         return get_reusable_executor(given.workers, env={"OMP_NUM_THREADS": "1"})
@@ -85,8 +125,8 @@ def _cluster(address):
 def _add_status(commands):
     parser = commands.add_parser("status", help="what a sweep has done, and what is left")
     parser.add_argument("directory")
-    parser.add_argument("--verify", action="store_true", help="read every shard")
-    parser.set_defaults(run=_status)
+    parser.add_argument("--verify", action="store_true", help="read every file")
+    parser.set_defaults(run=_status, stopped="stopped")
 
 
 def _status(given):
@@ -106,3 +146,29 @@ def _lines(found):
         yield f"  {size}: {', '.join(shown)}"
     for state in ("failed", "damaged"):
         yield from (f"  {state}: {name}" for name in found[state])
+
+
+def _add_collect(commands):
+    parser = commands.add_parser("collect", help="all rows of a finished sweep in one file")
+    parser.add_argument("directory")
+    parser.add_argument("--out", required=True, metavar="FILE", help="*.parquet or *.csv")
+    parser.set_defaults(run=_collect, stopped="stopped; no file is written")
+
+
+def _collect(given):
+    path = Path(given.out)
+    if path.suffix not in (".parquet", ".csv"):
+        raise ValueError(f"--out must end in .parquet or .csv, got {given.out}")
+    table = sweeps.collect(given.directory)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written(path, lambda part: _write(table, path, part))
+    print(f"{len(table)} rows in {path}")
+    return 0
+
+
+def _write(table, path, part):
+    if path.suffix == ".parquet":
+        tables.write_raw(table, path, part)
+    else:
+        table.to_csv(part, index=False, lineterminator="\n")
+        part.replace(path)

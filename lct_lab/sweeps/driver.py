@@ -7,11 +7,13 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from lct_lab import tables
 from lct_lab.sweeps import log, shards, state
 from lct_lab.sweeps.plan import blocks, shard_name
+
+LISTED = 20  # of the blocks that failed, in the error at the end
+WATCH = "lct_lab driver"  # the thread in a worker that ends it
 
 
 def sweep(
@@ -53,23 +55,20 @@ def sweep(
     settings = dict(
         tied=tied, seed=seed, signal=signal, batch=batch, amplitudes=amplitudes, engine=engine
     )
+    _require_executor(executor)
     planned = {shard_name(found): found for found in blocks(n, m, init, inits, block, **settings)}
-    directory = _checked(directory, executor)
-    directory.mkdir(parents=True, exist_ok=True)
-    shards.clear_leftovers(directory)
-    state.write_plan(directory, list(planned))
-    log.append(directory, sweep=len(planned), commit=log.commit())
-    made = _run(planned, directory, executor, progress)
+    folder = state.make_folder(directory)
+    shards.clear_leftovers(folder)
+    state.write_plan(folder, list(planned))
+    log.append(folder, sweep=len(planned), commit=log.commit())
+    made = _run(planned, folder, executor, progress)
     return tables.joined([made[name] for name in planned], list(planned))
 
 
-def _checked(directory, executor):
-    if executor is not None and not hasattr(executor, "submit"):
+def _require_executor(executor):
+    usable = hasattr(executor, "submit") and not isinstance(executor, type)
+    if executor is not None and not usable:
         raise TypeError(f"executor must be a concurrent.futures.Executor or None, got {executor!r}")
-    try:
-        return Path(directory)
-    except TypeError:
-        raise TypeError(f"directory must be a path, got {directory!r}") from None
 
 
 def _run(planned, directory, executor, progress):
@@ -109,20 +108,20 @@ class _Run:
         """Read or compute every block in this process."""
         for name, block in self.planned.items():
             if not self.found(name, block):
-                self.settle(name, block, partial(shards.compute, block, self.directory))
+                self.settle(name, block, partial(shards.compute, block, self.directory, name))
 
     def over(self, executor):
         """Read what is there, and have the workers of `executor` compute the rest."""
         from concurrent.futures import BrokenExecutor, as_completed
 
-        # a pool's workers end with this process, their parent; a cluster's serve others too
+        # a pool's workers end with this process; a cluster's serve others too
         driver = os.getpid() if hasattr(executor, "_processes") else None
         futures = {}
         try:
             for name, block in self.planned.items():
                 if not self.found(name, block):
-                    future = executor.submit(_work, block, str(self.directory), driver)
-                    futures[future] = name, block
+                    task = _work, block, str(self.directory), name, driver
+                    futures[_submitted(executor, task)] = name, block
             for future in as_completed(futures):
                 name, block = futures[future]
                 self.settle(name, block, future.result)
@@ -141,7 +140,7 @@ class _Run:
     def found(self, name, block):
         """Whether the shard of a block is there, undamaged and this block's; damage is reported."""
         try:
-            table = shards.read(block, self.directory)
+            table = shards.read(block, self.directory, name)
         except ValueError as error:
             print(error, file=sys.stderr)
             log.append(self.directory, damaged=name)
@@ -172,8 +171,21 @@ class _Run:
     def require_all(self):
         if self.failures:
             failed = f"{len(self.failures)} of {len(self.planned)} blocks failed"
-            listed = "\n  ".join(self.failures)
-            raise RuntimeError(f"{failed}, the others are in {self.directory}:\n  {listed}")
+            lines = [f"{failed}, the others are in {self.directory}:", *self.failures[:LISTED]]
+            if len(self.failures) > LISTED:
+                lines.append(f"and {len(self.failures) - LISTED} more, in log.jsonl")
+            raise RuntimeError("\n  ".join(lines))
+
+
+def _submitted(executor, task):
+    from concurrent.futures import BrokenExecutor
+
+    try:
+        return executor.submit(*task)
+    except BrokenExecutor:
+        raise
+    except RuntimeError as error:
+        raise RuntimeError(f"executor takes no more tasks: {error}") from error
 
 
 def _terminate_workers(executor):
@@ -181,17 +193,26 @@ def _terminate_workers(executor):
         process.terminate()
 
 
-def _work(block, directory, driver):
-    """`compute` in a worker; the worker of a pool ends soon after `driver`, its parent."""
-    watched = any(thread.name == "lct_lab driver" for thread in threading.enumerate())
+def _work(block, directory, name, driver):
+    """`compute` in a worker; the worker of a pool ends soon after `driver`, its process."""
+    watched = any(thread.name == WATCH for thread in threading.enumerate())
     if driver is not None and not watched:
-        threading.Thread(
-            target=_outlive_no_driver, args=(driver,), name="lct_lab driver", daemon=True
-        ).start()
-    return shards.compute(block, directory)
+        watch = threading.Thread(target=_outlive_no_driver, args=(driver,), name=WATCH, daemon=True)
+        watch.start()
+    return shards.compute(block, directory, name)
 
 
 def _outlive_no_driver(driver):
-    while os.getppid() == driver:
+    """End this worker when its driver or its parent, which may be another process, is gone."""
+    parent = os.getppid()
+    while os.getppid() == parent and _lives(driver):
         time.sleep(1)
     os._exit(1)
+
+
+def _lives(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

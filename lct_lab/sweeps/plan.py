@@ -3,9 +3,11 @@
 import hashlib
 import itertools
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from reprlib import repr as short
 
 from lct_lab import tables
 from lct_lab.checks import require_size
@@ -22,11 +24,15 @@ CODE = (
     "tables.py",
     "transform.py",
 )  # what determines the content of a shard
+MOST = 1_000_000  # blocks of one sweep: so many files are the most that a folder takes well
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Inits first … first + count - 1 of one size and start: the arguments of `probe_rows`."""
+    """Inits first … first + count - 1 of one size and start: all that determines one shard.
+
+    `source` stands for the signal in JSON: its name, or the hash of its samples, or both.
+    """
 
     n: int
     m: int
@@ -39,18 +45,16 @@ class Block:
     batch: int
     amplitudes: tuple | None
     engine: str
+    source: str
+
+    def arguments(self):
+        """The arguments of `probes.probe_rows`, but for dtype and device."""
+        return {name: value for name, value in vars(self).items() if name != "source"}
 
     def described(self):
-        """The block in JSON: arrays and recordings by the hash of their samples."""
-        from lct_lab import signals
-
-        signal = self.signal
-        if not isinstance(signal, str):
-            signal = _hash_of(signal)
-        elif signal in signals.RECORDINGS:
-            signal = f"{signal} {_hash_of(signals.recording(signal))}"
+        """The block in JSON."""
         amplitudes = None if self.amplitudes is None else list(self.amplitudes)
-        return {**vars(self), "signal": signal, "amplitudes": amplitudes}
+        return {**self.arguments(), "signal": self.source, "amplitudes": amplitudes}
 
 
 def blocks(n, m, init, inits, size, **settings):
@@ -61,6 +65,11 @@ def blocks(n, m, init, inits, size, **settings):
     """
     lists = [_entries(name, value) for name, value in (("n", n), ("m", m), ("init", init))]
     inits, size = require_size("inits", inits), require_size("block", size)
+    count = math.prod(len(entries) for entries in lists) * math.ceil(inits / size)
+    if count > MOST:
+        raise ValueError(
+            f"n, m, init, inits and block must make at most {MOST} blocks, got {count}"
+        )
     return [
         block
         for place in itertools.product(*lists)
@@ -70,8 +79,12 @@ def blocks(n, m, init, inits, size, **settings):
 
 def _entries(name, value):
     """One value or several, each once, as a list."""
-    alone = isinstance(value, str) or not hasattr(value, "__iter__")
-    entries = list(dict.fromkeys([value] if alone else value))
+    alone = isinstance(value, (str, bytes)) or not hasattr(value, "__iter__")
+    try:
+        entries = list(dict.fromkeys([value] if alone else value))
+    except TypeError:  # of what cannot be iterated over after all, or holds lists
+        message = f"{name} must be one value or a flat list of values, got {short(value)}"
+        raise TypeError(message) from None
     if not entries:
         raise ValueError(f"{name} must have at least one entry, got none")
     return entries
@@ -88,11 +101,23 @@ def _blocks_of_one(n, m, init, inits, size, settings):
         "batch": int(settings["batch"]),
         "amplitudes": amplitudes,
         "engine": settings["engine"],
+        "source": _source(signal),
     }
     return [
         Block(int(n), int(m), init, first=first, count=min(size, inits - first), **checked)
         for first in range(0, inits, size)
     ]
+
+
+def _source(signal):
+    """What tells one signal from another: arrays and recordings by the hash of their samples."""
+    from lct_lab import signals
+
+    if not isinstance(signal, str):
+        return _hash_of(signal)
+    if signal in signals.RECORDINGS:
+        return f"{signal} {_hash_of(signals.recording(signal))}"
+    return signal
 
 
 def shard_name(block):

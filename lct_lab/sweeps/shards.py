@@ -10,20 +10,25 @@ from lct_lab import tables
 from lct_lab.sweeps.plan import code_hash, shard_name
 
 
-def compute(block, directory):
+def compute(block, directory, name):
     """Measure one block and write its shard; returns its rows as saved, and the seconds it took.
 
     On one thread, since sums over more can differ in their last bits. The shard is not forced to
     the disk, which takes longer than a block: what a power failure garbles is found by its content
-    and computed again. Raises FloatingPointError where a gradient is not finite, OSError naming the
-    path that cannot be written.
+    and computed again.
+
+    name : of the shard, by the driver. Raises RuntimeError where this process would name it
+    otherwise, FloatingPointError where a gradient is not finite, OSError naming the path that
+    cannot be written.
     """
     import torch
 
     began = time.perf_counter()
     torch.set_num_threads(1)
+    if shard_name(block) != name:
+        raise RuntimeError("the worker has other code or other versions than the driver")
     table = _measured(block)
-    path = Path(directory) / shard_name(block)
+    path = Path(directory) / name
     saved = written(path, lambda part: tables.write_raw(table, path, part))
     return saved, time.perf_counter() - began
 
@@ -38,17 +43,18 @@ def _measured(block):
 
     start = f"{block.init}, tied" if block.tied else block.init
     place = {"n": block.n, "m": block.m, "start": start}
-    rows = probes.probe_rows(**vars(block), dtype=torch.float64, device="cpu")
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        rows = probes.probe_rows(**block.arguments(), dtype=torch.float64, device="cpu")
     table = pd.DataFrame([place | row for row in rows])
-    if not np.isfinite(table[["rms", "loss"]].to_numpy()).all():
-        raise FloatingPointError("a gradient is not finite")
+    if not np.isfinite(table.select_dtypes("number").to_numpy()).all():
+        raise FloatingPointError("a gradient is not finite in double precision")
     table.attrs = {**block.described(), "dtype": "float64", "code": code_hash()}
     return table
 
 
-def read(block, directory):
+def read(block, directory, name):
     """The rows of a block's shard, or None where there is none. Raises ValueError for damage."""
-    path = Path(directory) / shard_name(block)
+    path = Path(directory) / name
     if not path.exists():
         return None
     table = tables.read(path)
@@ -58,14 +64,15 @@ def read(block, directory):
 
 
 def written(path, write):
-    """`write(part)`, part a temporary name; an OSError names `path` and leaves nothing behind."""
+    """`write(part)`, part a temporary name; an OSError names `path`, and nothing is left behind."""
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{writer}.part")
     try:
         return write(part)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OSError(f"cannot write {path}: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def clear_leftovers(directory):
@@ -75,5 +82,5 @@ def clear_leftovers(directory):
             os.kill(int(part.name.split(".")[-2].partition("-")[0]), 0)
         except ProcessLookupError:
             part.unlink(missing_ok=True)
-        except (PermissionError, ValueError):
+        except (PermissionError, ValueError, OverflowError):
             pass

@@ -1,44 +1,85 @@
-"""What the plans of a directory have done, and what is left."""
+"""What the plans of a directory have done, what is left, and all their rows."""
 
 import json
 import os
 from pathlib import Path
+from reprlib import repr as short
 
 from lct_lab import tables
 from lct_lab.sweeps import log
 from lct_lab.sweeps.plan import digest
 from lct_lab.sweeps.shards import written
 
+ROW = ["n", "m", "start", "init", "group"]  # what tells one row of a directory from another
+
+
+def as_folder(directory):
+    """`directory` as a Path; TypeError or ValueError where it cannot be one."""
+    if not isinstance(directory, (str, os.PathLike)):
+        raise TypeError(f"directory must be a path, got {short(directory)}")
+    if not os.fspath(directory) or "\0" in os.fspath(directory):
+        raise ValueError(f"directory must be the path of a folder, got {directory!r}")
+    return Path(directory)
+
+
+def make_folder(directory):
+    """`directory` as a Path, made where it is not there; also OSError where it cannot be."""
+    path = as_folder(directory)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        wanted = "directory must be a folder, or one that can be made"
+        raise OSError(f"{wanted}, got {path}: {error.strerror}") from error
+    return path
+
 
 def write_plan(directory, names):
     """The names of the shards that a finished sweep has, in a file of this sweep's own."""
-    text = json.dumps(names)
-    plan = directory / f"plan-{digest(text.encode())}.json"
-    if not plan.exists():
-        written(plan, lambda part: (part.write_text(text), part.replace(plan)))
+    content = json.dumps(names).encode()
+    plan = directory / f"plan-{digest(content)}.json"
+    if not plan.exists() or plan.read_bytes() != content:
+        written(plan, lambda part: (part.write_bytes(content), part.replace(plan)))
 
 
 def status(directory, verify=False):
     """{"done", "left", "failed", "damaged"}: the names of planned shards, each in one list.
 
-    Failed are those left whose last try failed; damaged those that have another length than they
-    were written with or, with `verify`, other content. Raises ValueError where there is no sweep.
+    Failed are those left whose last try failed; damaged those with other content than they were
+    written with, looked at where a length is not as logged or, with `verify`, in all. Raises
+    TypeError or ValueError where `directory` is none or holds no sweep.
     """
-    directory = Path(directory)
+    directory = as_folder(directory)
     names, sizes = _planned(directory), _sizes(directory)
-    written_sizes, failed = _logged(directory)
+    logged, failed = _logged(directory)
     found = {"done": [], "left": [], "failed": [], "damaged": []}
     for name in names:
-        if name not in sizes:
+        size = sizes.get(name)
+        suspect = verify or size != logged.get(name, size)
+        if size is None:
             state = "failed" if name in failed else "left"
-        elif sizes[name] != written_sizes.get(name, sizes[name]):
-            state = "damaged"
-        elif verify and not _reads(directory / name):
+        elif suspect and not _reads(directory / name):
             state = "damaged"
         else:
             state = "done"
         found[state].append(name)
     return found
+
+
+def collect(directory):
+    """All rows of the sweeps in `directory`, each once: as `sweep` returns them, from files alone.
+
+    Raises ValueError where a shard is left, failed or damaged, and where sweeps disagree on what
+    made their rows; TypeError or ValueError where `directory` is none or holds no sweep.
+    """
+    found = status(directory)
+    done = found.pop("done")
+    if any(found.values()):
+        counts = ", ".join(f"{len(names)} {state}" for state, names in found.items())
+        raise ValueError(f"{directory} must hold all the blocks of its sweeps, got {counts}")
+    table = tables.read(*(Path(directory) / name for name in done))
+    once = table.drop_duplicates(ROW, ignore_index=True)  # blocks of two sizes share inits
+    once.attrs = table.attrs
+    return once
 
 
 def _planned(directory):
@@ -51,9 +92,12 @@ def _planned(directory):
 
 def _names(plan):
     try:
-        return json.loads(plan.read_text())
-    except ValueError as error:
+        names = json.loads(plan.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{plan} is damaged: {error}") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{plan} is damaged: it is not a list of names")
+    return names
 
 
 def _sizes(directory):
@@ -67,12 +111,13 @@ def _logged(directory):
     sizes, failed = {}, set()
     for entry in log.entries(directory):
         name = entry.get("shard")
-        if "bytes" in entry:
-            sizes[name] = entry["bytes"]
+        if not isinstance(name, str):
+            continue
         if "failed" in entry:
             failed.add(name)
         else:
             failed.discard(name)
+            sizes[name] = entry.get("bytes")
     return sizes, failed
 
 
