@@ -60,20 +60,19 @@ def tell(path):
 
 
 @contextmanager
-def whole(path, part=None):
+def whole(path):
     """A temporary path beside `path`, which takes its name when the block ends: all or nothing.
 
         with whole(path) as part:
             part.write_text("...")
 
     The folder is made. Whatever ends the block early leaves `path` as it was and no temporary file.
-    part : the temporary path, None for one that no other thread, process or host uses. Raises
-    OSError naming `path` where it cannot be written.
+    Its name is one that no other thread, process or host uses. Raises OSError naming `path` where
+    it cannot be written.
     """
     path = Path(path)
-    if part is None:
-        writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
-        part = path.with_name(f".{path.name}.{writer}.part")
+    writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
+    part = path.with_name(f".{path.name}.{writer}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -119,15 +118,15 @@ def write(table, name):
     return table
 
 
-def write_raw(table, path, part=None):
+def write_raw(table, path):
     """Save raw rows as parquet: exact, with `table.attrs` and the versions, whole or not at all.
 
-    The rows' hash goes in as well. part : as in `whole`. Returns the table as it was saved.
+    The rows' hash goes in as well. Returns the table as it was saved.
     """
     saved = table.copy(deep=False)
     saved.attrs = {**table.attrs, "versions": provenance()}
     saved.attrs |= {"content": _content(saved)}
-    with whole(path, part) as unfinished:
+    with whole(path) as unfinished:
         unfinished.write_bytes(_encoded(saved))
     return saved
 

@@ -169,10 +169,8 @@ def started(tmp_path):
         driver.join()
 
 
-@pytest.mark.parametrize("name", ["this process", "loky", "spawn", "dask"])
+@pytest.mark.parametrize("name", ["this process", "loky", "spawn"])
 def test_an_interrupt_ends_the_sweep(started, tmp_path, name):
-    if name == "dask":
-        pytest.importorskip("distributed")
     driver, hears = started(name)
     if name == "this process":
         time.sleep(0.5)  # in the middle of the block

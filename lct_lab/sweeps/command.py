@@ -8,7 +8,6 @@ from pathlib import Path
 import lct_lab
 from lct_lab import init, signals, sweeps, tables
 from lct_lab.checks import require_size
-from lct_lab.sweeps.shards import written
 
 
 def main(arguments=None):
@@ -160,15 +159,14 @@ def _collect(given):
     if path.suffix not in (".parquet", ".csv"):
         raise ValueError(f"--out must end in .parquet or .csv, got {given.out}")
     table = sweeps.collect(given.directory)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written(path, lambda part: _write(table, path, part))
+    _write(table, path)
     print(f"{len(table)} rows in {path}")
     return 0
 
 
-def _write(table, path, part):
+def _write(table, path):
     if path.suffix == ".parquet":
-        tables.write_raw(table, path, part)
-    else:
+        tables.write_raw(table, path)
+        return
+    with tables.whole(path) as part:
         table.to_csv(part, index=False, lineterminator="\n")
-        part.replace(path)

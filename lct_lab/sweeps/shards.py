@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -28,9 +27,7 @@ def compute(block, directory, name):
     if shard_name(block) != name:
         raise RuntimeError("the worker has other code or other versions than the driver")
     table = _measured(block)
-    path = Path(directory) / name
-    saved = written(path, lambda part: tables.write_raw(table, path, part))
-    return saved, time.perf_counter() - began
+    return tables.write_raw(table, Path(directory) / name), time.perf_counter() - began
 
 
 def _measured(block):
@@ -61,18 +58,6 @@ def read(block, directory, name):
     if any(table.attrs.get(key) != value for key, value in block.described().items()):
         raise ValueError(f"{path} is damaged: it holds another block")
     return table
-
-
-def written(path, write):
-    """`write(part)`, part a temporary name; an OSError names `path`, and nothing is left behind."""
-    writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
-    part = path.with_name(f".{path.name}.{writer}.part")
-    try:
-        return write(part)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def clear_leftovers(directory):

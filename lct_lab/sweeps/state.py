@@ -8,7 +8,6 @@ from reprlib import repr as short
 from lct_lab import tables
 from lct_lab.sweeps import log
 from lct_lab.sweeps.plan import digest
-from lct_lab.sweeps.shards import written
 
 ROW = ["n", "m", "start", "init", "group"]  # what tells one row of a directory from another
 
@@ -38,7 +37,8 @@ def write_plan(directory, names):
     content = json.dumps(names).encode()
     plan = directory / f"plan-{digest(content)}.json"
     if not plan.exists() or plan.read_bytes() != content:
-        written(plan, lambda part: (part.write_bytes(content), part.replace(plan)))
+        with tables.whole(plan) as part:
+            part.write_bytes(content)
 
 
 def status(directory, verify=False):
