@@ -8,6 +8,7 @@ import torch
 from lct_lab import comparison, init, laws, probes, signals, transform
 from lct_lab.checks import require_size
 
+STARTS, SAMPLES = 20, 20_000  # measured at once, at most: some hundredths of a second
 MATRIX = 128  # the largest size whose analysis matrix is shown
 BINS = 8  # to either side of a frequency, in units of π/N: how far its loss is followed
 POINTS = 641  # of that loss, 40 a bin
@@ -99,13 +100,15 @@ def _checked(settings):
 
 
 def _rows(settings, options, wanted):
-    """The rows of `probe`, start by start, so that they can be given up between two."""
+    """The rows of `probe`, a few starts at a time, so that they can be given up in between."""
     n, m, rows = settings.n, settings.m, []
+    block = np.clip(SAMPLES // (max(n, m) * settings.batch), 1, STARTS).item()
     engine = {"engine": "auto", "dtype": torch.float64, "device": "cpu"}
-    for index in range(settings.inits):
+    for first in range(0, settings.inits, block):
         if not wanted():
             raise Cancelled
-        rows += probes.probe_rows(n, m, index, 1, **options, **engine)
+        count = min(block, settings.inits - first)
+        rows += probes.probe_rows(n, m, first, count, **options, **engine)
     return rows
 
 
