@@ -26,7 +26,9 @@ class Explained(ast.NodeTransformer):
         test = ast.unparse(node.test)
         words = ast.unparse(node.msg) if node.msg else None
         values = ", ".join(f"{part!r}: lambda: ({part})" for part in parts(node.test))
-        code = f"assert {test}, {CALLED}({test!r}, {words}, {{{values}}})"
+        rows = _rows(node.test)
+        holds = f"lambda: ({ast.unparse(rows)})" if rows else None
+        code = f"assert {test}, {CALLED}({test!r}, {words}, {{{values}}}, {holds})"
         (explained,) = ast.parse(code).body
         return ast.increment_lineno(explained, node.lineno - 1)
 
@@ -58,14 +60,40 @@ def _is_for_once(part):
     return any(isinstance(node, ONCE) for node in ast.walk(part))
 
 
-def explain(test, words, values):
-    """The words of an AssertionError; `values` are functions that evaluate parts of the test."""
+def _rows(test):
+    """The comparison of columns, row by row, of which `test` says that it holds in all, or None."""
+    match test:
+        case ast.Call(func=ast.Attribute(value=ast.Compare() as rows, attr="all"), args=[]):
+            return None if _is_for_once(rows) else rows
+    return None
+
+
+def explain(test, words, values, holds):
+    """The words of an AssertionError.
+
+    `values` are functions that evaluate parts of the test, and `holds`, where the test is of all
+    rows of a table, one that says in which it holds.
+    """
     lines = [test] if words is None else [str(words), test]
+    table = holds and _false_rows(values, holds)
+    if table:
+        return "\n".join([*lines, textwrap.indent(table, "    ")])
     for part, value in values.items():
         shown = _shown(value)
         if shown != part:
             lines.append(textwrap.indent(f"{part} = {shown}", "    "))
     return "\n".join(lines)
+
+
+def _false_rows(values, holds):
+    """The parts side by side in the rows where the check fails, if they are columns."""
+    import pandas as pd
+
+    try:
+        columns = {part: value() for part, value in values.items()}
+        return pd.DataFrame(columns)[~holds()].to_string(max_rows=20)
+    except Exception:  # no columns of one table, then
+        return None
 
 
 def _shown(value):
