@@ -11,7 +11,7 @@ NAMES = {
     "np": np,
     "error": 0.25,
     "bound": 0.1,
-    "table": pd.DataFrame({"ratio": [1.0, 1.5]}, index=["a1", "w2"]),
+    "table": pd.DataFrame({"ratio": [1.0, 1.5], "error": 0.2}, index=["a1", "w2"]),
     "rows": [1, 2],
 }
 
@@ -40,8 +40,13 @@ def test_of_several_conditions_the_false_one_is_named():
 
 
 def test_a_check_of_a_column_shows_its_rows():
-    said = failure("assert (abs(table['ratio'] - 1) < 0.1).all()")
-    assert "abs(table['ratio'] - 1) = " in said and "w2    0.5" in said
+    said = failure("assert (abs(table['ratio'] - 1) < 0.1 + table['error']).all()").splitlines()
+    assert said[0] == "(abs(table['ratio'] - 1) < 0.1 + table['error']).all()"
+    assert said[1].split() == "abs(table['ratio'] - 1) 0.1 + table['error']".split()
+    assert [line.split() for line in said[2:]] == [["w2", "0.5", "0.3"]], "and no good rows"
+    assert "w2    0.5" in failure("assert (abs(table[['ratio']] - 1) < 0.1).all(axis=None)")
+    said = failure("assert (np.ones((2, 1)) < table[['ratio']]).all(axis=None)")
+    assert "np.ones((2, 1)) = array" in said and "w2    1.5" in said
     assert "w2    1.5" in failure("assert table['ratio'].between(0.9, 1.1).all()")
 
 

@@ -90,8 +90,8 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    given = arguments()
+def run(given):
+    """Run what is asked for and not done yet; returns the exit status."""
     workers = workers_of(given.jobs)
     asked = jobs_of(given)
     processes.clear(ROOT)
@@ -99,11 +99,16 @@ def main():
     if not todo:
         print(f"nothing to do: {len(asked)} notebooks are up to date")
         return 0
+    limit = given.timeout or (HOURS if given.full else HALF_AN_HOUR)
+    return 1 if jobs.run(todo, workers, limit) else 0
+
+
+def main():
     processes.stop_on_signals()
     try:
-        failures = jobs.run(todo, workers, given.timeout or (HOURS if given.full else HALF_AN_HOUR))
+        return run(arguments())
     except OSError as error:
-        sys.exit(f"{error.filename or 'standard output'} cannot be written: {error.strerror}")
+        sys.exit(f"{error.filename or 'standard output'}: {error.strerror}")
     except processes.Stopped as stopped:
         (number,) = stopped.args
         print(
@@ -112,7 +117,6 @@ def main():
             file=sys.stderr,
         )
         return 128 + number
-    return 1 if failures else 0
 
 
 if __name__ == "__main__":

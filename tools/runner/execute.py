@@ -17,6 +17,8 @@ from traitlets.config import Config
 from lct_lab import tables
 from runner import processes
 
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+KERNEL = {**dict.fromkeys(POOLS, "1"), "PYTHONHASHSEED": "0"}  # the last bits of a sum need it
 LIMIT = 1_000_000  # bytes of an executed copy
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -82,6 +84,7 @@ def _repeats(output):
 def main():
     notebook, target, values, made = sys.argv[1:]
     processes.end_with_runner(os.environ["LCT_LAB_OUT"], os.environ["JUPYTER_RUNTIME_DIR"])
+    os.environ.update(KERNEL)
     try:
         execute(notebook, target, json.loads(values))
         tidy(target, json.loads(made))

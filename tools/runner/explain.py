@@ -13,58 +13,87 @@ import textwrap
 
 LIMIT = 600  # characters of a value that are shown
 CALLED = "_explain_a_failed_check"
-NO_ARGUMENTS = ast.arguments([], [], None, [], [], None, [])
 ONCE = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)  # cannot be evaluated again
 
 
 class Explained(ast.NodeTransformer):
-    """assert test, words -> assert test, explain("test", words, "part", lambda: part, ...)"""
+    """`assert test, words` -> `assert test, explain("test", words, {"part": lambda: part, ...})`"""
 
     def visit_Assert(self, node):
         if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And):
             each = [ast.Assert(test=part, msg=node.msg) for part in node.test.values]
             return [self.visit(ast.copy_location(check, node)) for check in each]
-        call = ast.Call(ast.Name(CALLED, ast.Load()), [ast.Constant(ast.unparse(node.test))], [])
-        call.args.append(node.msg or ast.Constant(None))
-        for part in parts(node.test):
-            call.args.append(ast.Constant(ast.unparse(part)))
-            call.args.append(ast.Lambda(NO_ARGUMENTS, part))
-        explained = ast.Assert(node.test, call)
-        return ast.fix_missing_locations(ast.copy_location(explained, node))
+        test = ast.unparse(node.test)
+        words = ast.unparse(node.msg) if node.msg else None
+        values = ", ".join(f"{part!r}: lambda: ({part})" for part in parts(node.test))
+        rows = _rows(node.test)
+        holds = f"lambda: ({ast.unparse(rows)})" if rows else None
+        code = f"assert {test}, {CALLED}({test!r}, {words}, {{{values}}}, {holds})"
+        (explained,) = ast.parse(code).body
+        return ast.increment_lineno(explained, node.lineno - 1)
 
 
 def parts(test):
-    """The expressions whose values say why `test` is false: sides of comparisons, arguments."""
+    """The sources of those expressions whose values say why `test` is false."""
+    found = [part for part in _parts(test) if not isinstance(part, ast.Constant)]
+    return [ast.unparse(part) for part in found if not _is_for_once(part)]
+
+
+def _parts(test):
+    """The sides of comparisons, and the arguments of functions."""
     match test:
         case ast.Compare():
-            found = [test.left, *test.comparators]
+            return [test.left, *test.comparators]
         case ast.BoolOp():
-            found = [part for value in test.values for part in parts(value)]
+            return [part for value in test.values for part in _parts(value)]
         case ast.UnaryOp(op=ast.Not()):
-            found = parts(test.operand)
+            return _parts(test.operand)
         case ast.Call(func=ast.Attribute(value=receiver)) if not isinstance(receiver, ast.Name):
-            found = parts(receiver)  # (a < b).all(), table["ratio"].between(0.9, 1.1).all()
+            return _parts(receiver)  # (a < b).all(), table["ratio"].between(0.9, 1.1).all()
         case ast.Call():
-            found = [a for a in test.args if not isinstance(a, ast.GeneratorExp | ast.Starred)]
-        case _:
-            found = [test]
-    return [part for part in found if _has_a_value(part)]
+            unseen = (ast.GeneratorExp, ast.Starred)
+            return [argument for argument in test.args if not isinstance(argument, unseen)]
+    return [test]
 
 
-def _has_a_value(part):
-    again = not any(isinstance(node, ONCE) for node in ast.walk(part))
-    return again and not isinstance(part, ast.Constant)
+def _is_for_once(part):
+    return any(isinstance(node, ONCE) for node in ast.walk(part))
 
 
-def explain(test, message, *named):
-    """The words of an AssertionError; `named` are sources and functions that give their values."""
-    lines = [] if message is None else [str(message)]
-    lines.append(test)
-    for source, value in zip(named[::2], named[1::2], strict=True):
+def _rows(test):
+    """The comparison of columns, row by row, of which `test` says that it holds in all, or None."""
+    match test:
+        case ast.Call(func=ast.Attribute(value=ast.Compare() as rows, attr="all"), args=[]):
+            return None if _is_for_once(rows) else rows
+    return None
+
+
+def explain(test, words, values, holds):
+    """The words of an AssertionError.
+
+    `values` are functions that evaluate parts of the test, and `holds`, where the test is of all
+    rows of a table, one that says in which it holds.
+    """
+    lines = [test] if words is None else [str(words), test]
+    table = holds and _false_rows(values, holds)
+    if table:
+        return "\n".join([*lines, textwrap.indent(table, "    ")])
+    for part, value in values.items():
         shown = _shown(value)
-        if shown != source:
-            lines.append(textwrap.indent(f"{source} = {shown}", "    "))
+        if shown != part:
+            lines.append(textwrap.indent(f"{part} = {shown}", "    "))
     return "\n".join(lines)
+
+
+def _false_rows(values, holds):
+    """The parts side by side in the rows where the check fails, if they are columns."""
+    import pandas as pd
+
+    try:
+        columns = {part: value() for part, value in values.items()}
+        return pd.DataFrame(columns)[~holds()].to_string(max_rows=20)
+    except Exception:  # no columns of one table, then
+        return None
 
 
 def _shown(value):

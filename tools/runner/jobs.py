@@ -18,7 +18,6 @@ from runner.notebook import parameters
 from runner.publish import publish
 from runner.sources import digest, package_hash
 
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 TIMED = "06-"  # measures times, and so runs alone
 
 
@@ -79,14 +78,12 @@ class Job:
     def _environment(self):
         environment = {
             **os.environ,
-            **dict.fromkeys(POOLS, "1"),
             "LCT_LAB_OUT": str(self.staging),
             "LCT_LAB_PREFIX": self.prefix,
             "JUPYTER_PREFER_ENV_PATH": "1",
             "JUPYTER_RUNTIME_DIR": self.sockets,
             "IPYTHONDIR": f"{self.sockets}/i",  # not the user's start-up files, nor their history
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}",
-            "PYTHONHASHSEED": "0",
         }
         environment.pop("JUPYTER_PATH", None)
         return environment
@@ -103,8 +100,8 @@ class Job:
     def stop(self):
         """Kill the run and all that it started."""
         self.process.kill()
-        processes.end(self.staging)
         self.process.wait()
+        processes.end(self.staging)
         self.listener.join(5)
         self.process.stdin.close()
 
@@ -164,8 +161,9 @@ def run(jobs, workers, timeout):
     try:
         while waiting or running:
             while waiting and _may_start(waiting[0], running, workers):
-                running.append(waiting.pop(0))
-                running[-1].start(timeout)
+                job = waiting.pop(0)
+                job.start(timeout)
+                running.append(job)
             time.sleep(0.05)
             if parent and os.getppid() != parent:
                 raise processes.Stopped(signal.SIGHUP)  # make is dead

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import threading
+import time
 
 import psutil
 
@@ -23,8 +24,8 @@ class Stopped(Exception):
 
 
 def end(folder):
-    """Kill all processes of the run that writes to `folder`, but this one."""
-    for _ in range(3):  # one may have started another meanwhile
+    """Kill all processes of the run that writes to `folder`, but this one, and see them end."""
+    for _ in range(100):  # one may have started another meanwhile
         found = [process for process in psutil.process_iter() if _writes_to(process, folder)]
         for process in found:
             try:
@@ -33,7 +34,7 @@ def end(folder):
                 pass
         if not found:
             return
-        psutil.wait_procs(found, timeout=2)
+        time.sleep(0.02)
 
 
 def _writes_to(process, folder):
