@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sympy import parse_expr
 from sympy.parsing.sympy_parser import implicit_multiplication, standard_transformations
 
-from lct_lab import comparison, laws
+from lct_lab import comparison, laws, signals
 from lct_lab.init import FREQUENCIES, GROUPS, INITS, UNIT_AMPLITUDES, draw
 from lct_lab.laws import averages, grid, shuffled
 from lct_lab.laws import tied as tied_law
@@ -455,6 +455,54 @@ def test_what_is_not_covered_raises_with_the_range(change, word):
 def test_wrong_types_are_named(change, words):
     with pytest.raises(TypeError, match=words):
         laws.predict(**{"n": 64, "m": 64, **change})
+
+
+def noise(rows=64, n=128):
+    return np.random.default_rng(0).standard_normal((rows, n))
+
+
+def tones(rows=64, n=128):
+    w, phase = np.random.default_rng(0).uniform(0, np.pi, (2, rows, 1))
+    return np.cos(w * np.arange(n) + 2 * phase)
+
+
+def spikes(rows=64, n=128):
+    return np.eye(n)[np.random.default_rng(0).integers(n, size=rows)]
+
+
+@pytest.mark.parametrize(
+    "signal, words",
+    [
+        (noise() + 1, "without a mean, which the laws cover, got 5.% of its energy"),
+        (tones(), "without tones, which the laws cover, got a power that varies"),
+        (tones(rows=1, n=256)[:, :256], "without tones, which the laws cover, got a spectrum"),
+        (spikes(), "without spikes, which the laws cover, got a kurtosis of 128"),
+        (
+            noise() * np.linspace(0.1, 2, 128),
+            "without a change, which the laws cover, got energies",
+        ),
+        (np.cumsum(noise(), axis=1), "stationary noise without a"),
+    ],
+)
+def test_a_signal_that_no_law_covers_is_refused_with_what_was_seen(signal, words):
+    with pytest.raises(ValueError, match=words):
+        laws.predict(signal.shape[1], 64, signal=signal)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "jittered"])
+def test_a_coloured_table_is_refused_on_a_grid_and_a_white_one_is_not(init):
+    coloured = noise()[:, 1:] + noise()[:, :-1]
+    with pytest.raises(ValueError, match="signal must be white for"):
+        laws.predict(127, 64, init=init, signal=coloured)
+    laws.predict(128, 64, init=init, signal=noise())
+    laws.predict(127, 64, signal=coloured)
+
+
+@pytest.mark.parametrize("name", ["eeg", "ecg", "sunspots"])
+@pytest.mark.parametrize("rows", [1, 64])
+def test_recordings_are_covered(name, rows):
+    windows = signals.draw(name, 256, np.random.default_rng(0), batch=rows)
+    assert laws.predict(256, 128, signal=windows).notna().all(axis=None)
 
 
 def test_numpys_numbers_are_numbers():

@@ -10,15 +10,12 @@ from lct_lab.checks import (
     require_size,
 )
 from lct_lab.init import INITS
+from lct_lab.laws import coverage
 from lct_lab.laws.averages import amplitudes_of
 from lct_lab.laws.couplings import coupling_of
 from lct_lab.laws.medians import medians
 from lct_lab.laws.scalars import total
 from lct_lab.laws.setting import Setting, describe
-
-LEAST = 32  # the smallest size that is covered
-WIDEST = 16  # sorted starts: 1/WIDEST <= N/M <= WIDEST
-FOLDS = 8  # orthogonal and jittered starts: N <= FOLDS M
 
 
 def predict(
@@ -41,13 +38,14 @@ def predict(
     over a group's entries), band (the relative accuracy of rms, and of mean in units of the rms),
     median_band (of median_abs), law (leading order, one line); `attrs["loss"]` is E ‖y - x‖².
 
-    Covered: n, m >= 32; sorted starts for 1/16 <= n/m <= 16; orthogonal and jittered n <= 8 m.
+    Covered: n, m >= 32; sorted starts for 1/16 <= n/m <= 16; orthogonal and jittered n <= 8 m and
+    white; signals that are stationary noise, as `coverage` looks for it.
     Raises TypeError for a wrong type, ValueError, with what is covered, for anything else.
     """
     import pandas as pd
 
     n, m, tied, batch = _require_covered(n, m, init, tied, batch)
-    amplitudes, moments = require_amplitudes(amplitudes), _moments(signal, n)
+    amplitudes, moments = require_amplitudes(amplitudes), _moments(signal, n, init)
     nodes, weight = amplitudes_of(init, amplitudes)
     coupling, jitter = coupling_of(init, tied)
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
@@ -80,22 +78,23 @@ def _columns(kind, terms, weight):
     return {f"{kind}: {name}": float(np.sum(weight * value)) for name, value in terms.items()}
 
 
-def _moments(signal, n):
-    moments = describe(signal if isinstance(signal, str) else require_samples(signal))
-    if not isinstance(signal, str) and np.shape(signal)[-1] != n:
-        got = np.shape(signal)[-1]
-        raise ValueError(f"signal must have windows of n = {n} samples, got {got}")
+def _moments(signal, n, init):
+    """The moments of a signal that the laws cover, a name or windows of n samples."""
+    if isinstance(signal, str):
+        return describe(signal)
+    x = np.atleast_2d(require_samples(signal))
+    moments = describe(x)
+    if x.shape[1] != n:
+        raise ValueError(f"signal must have windows of n = {n} samples, got {x.shape[1]}")
+    coverage.require_stationary(x)
+    if INITS[init].jitter is not None:
+        coverage.require_white(x, init)
     return moments
 
 
 def _require_covered(n, m, init, tied, batch):
-    n, m = require_size("n", n, LEAST), require_size("m", m, LEAST)
+    n, m = (require_size(name, size, coverage.LEAST) for name, size in (("n", n), ("m", m)))
     batch, tied = require_size("batch", batch), require_flag("tied", tied)
     require_choice("init", init, INITS)
-    if init == "random" and not tied and not 1 / WIDEST <= n / m <= WIDEST:
-        covered = f"between 1/{WIDEST} and {WIDEST}, which the sorted laws cover"
-        raise ValueError(f"n/m must be {covered}, got {n / m:.4g}")
-    if INITS[init].jitter is not None and n > FOLDS * m:
-        covered = f"the range the {init} laws cover"
-        raise ValueError(f"n must be at most {FOLDS} m, {covered}, got n = {n}, m = {m}")
+    coverage.require_sizes(n, m, init, tied)
     return n, m, tied, batch
