@@ -1,8 +1,9 @@
 """The ways in which w and w̃ meet, each a module of laws; the registry that everything asks.
 
 A coupling is a module with `matrix(s)` (what `scalars` needs of it), `frequencies(s)` ({group: Law}
-of w and, untied, w̃), `lines(s)` ({group: leading law}), and its bands. A new one is a new module
-and a row here.
+of w and, untied, w̃), `lines(s)` ({group: leading law}), and its bands. A new one is a new module,
+a start in `init.INITS` that draws it, two rows here, untied and tied, and rows in test_laws, which
+fails without them. What is tied stays a flag: whoever draws or trains asks whether there is a w2.
 """
 
 from dataclasses import dataclass

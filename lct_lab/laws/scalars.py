@@ -1,6 +1,7 @@
 """The loss and the gradients of a1 … a4, from a few moments of the matrix that a start makes.
 
-With x_0 apart, a start makes three things of a signal (notebook 04, "Why the laws hold"):
+With x_0 apart, a start makes three things of a signal (the model itself, notebook 01; q and p are
+`Setting`'s; how large the parts are, notebook 04, "Why the laws hold"):
 
     ζ   = a2 Σ_k C_k / √(NM)                             what x_1 … x_{N-1} add to y_0 / a3
     y_0 = a3 (q x_0 + ζ)
@@ -27,8 +28,8 @@ class Matrix:
     row        z = E ζ²
     wobble     the variance over signals of xᵀ(AᵀA - A)x, in units of N σ⁴, averaged over starts
     drift      the variance over starts of its mean over signals, in the same units
-    slope      β: ∂L/∂a1 = 2 x_0 (… x_0 + β ζ + η)
-    rest       E η²: what else meets x_0 in ∂L/∂a1
+    slope      β, where ∂L/∂a1 = (x_0/√N) Σ_k g_k = 2 x_0 (… x_0 + β ζ + η)
+    rest       E η²: what else meets x_0 in Σ_k g_k, independent of ζ
     peak       Σ_n (E P_n)⁴, for the kurtosis of ζ; zero where the frequencies are random
     """
 
@@ -140,7 +141,7 @@ def of_a2(s, matrix):
 
 
 def _spread(s, matrix, mean, amplitude):
-    """E g² = (E g)² + 4 N σ⁴ (drift + wobble) / a²; both but wobble are shared by all x."""
+    """E g² = (E g)² + 4 N σ⁴ (drift + wobble) / a²; all but the wobble is the same for every x."""
     energy = 4 * s.variance**2 * s.n / amplitude**2
     floor = _mean_squared(mean) | {"drift over starts": energy * matrix.drift}
     return Law(mean, floor | {"wobble over signals": energy * matrix.wobble}, floor)

@@ -4,8 +4,8 @@
     ∂L/∂w̃_k = -(a4/√M) X_k S_k        S_k = Σ n sin(w̃_k n) e_n, e = 2(y - x)
 
 Both factors of either product are nearly independent, so the mean square is a product of two; that
-of T_k is σ² Σ n²/2. The sums are exact here, not only to leading order: sorted and tied starts add
-what they change to them.
+of T_k is σ² Σ n²/2. The sums are exact here but for `together` and the kurtosis, which are of order
+1/N: sorted and tied starts add what they change to them.
 """
 
 import numpy as np

@@ -5,6 +5,9 @@ meets itself, and the background of an untied start off it. With U = (a2 a4 σ²
 
     E L ≈ N σ² [(α - 1)² + b],      a2 E ∂L/∂a2 ≈ a4 E ∂L/∂a4 ≈ 2 N σ² (α² + b - α)
     E (∂L/∂w)² ≈ 4 U [ (2(α - 1) + αγ)²/12 + b/6 + 2b/15 ]
+
+∂L/∂w_k = -(a2/√N) g_k T_k - (a4/√M) X_k S_k, with the letters of notebook 02 and X_k ≈ a2 C_k/√N:
+products of C_k and T_k, whose squares have the mean E C_k² T_k² = σ⁴ N⁴/12.
 """
 
 import numpy as np
