@@ -4,7 +4,6 @@ import itertools
 import os
 import resource
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,8 +15,7 @@ import pytest
 import sweeping
 from sweeping import FORK, SMALL, Stalled, run, shards, stamps, wait_until
 
-import lct_lab
-from lct_lab import probes
+from lct_lab import probes, tables
 from lct_lab.sweeps import collect
 from lct_lab.sweeps.command import main
 
@@ -30,6 +28,38 @@ def undisturbed(tmp_path_factory):
 
 def outcome(fault, text):
     print(f"\n| {fault} | {text} |", end="")
+
+
+def end(driver, seconds):
+    """Kill a driver, give what it leaves the time to clean up, and kill that as well."""
+    left = psutil.Process(driver.pid).children(recursive=True) if driver.is_alive() else []
+    driver.kill()
+    psutil.wait_procs(left, seconds)
+    try:
+        os.killpg(driver.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    driver.join()
+
+
+def in_a_child(work):
+    """What `work` returns, or the sentence of its OSError, in a process of its own."""
+    hears, says = FORK.Pipe(duplex=False)
+
+    def child():
+        os.setsid()
+        try:
+            says.send(work())
+        except OSError as error:
+            says.send(str(error))
+
+    driver = FORK.Process(target=child)
+    driver.start()
+    says.close()
+    try:
+        return hears.recv()
+    finally:
+        end(driver, 0)
 
 
 def test_driver_killed_after_any_number_of_shards(undisturbed, tmp_path):
@@ -120,15 +150,19 @@ def test_a_pool_gives_the_same_bytes_and_a_killed_worker_is_told(
 
 
 def test_dask_survives_a_killed_worker_and_gives_the_same_bytes(tmp_path):
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
-        with distributed.Client(cluster) as client:
-            victim = min(client.run(os.getpid).values())
-            with killing(victim, tmp_path / "killed") as killed:
-                table = run(tmp_path / "killed", executor=client.get_executor(), inits=100)
-    assert killed[0] < 80, "the kill fell in mid-sweep"
-    assert table.equals(run(tmp_path / "serial", inits=100))
+    pytest.importorskip("distributed")
+
+    def killed_once():  # in a child, since a process that has had a cluster cannot fork drivers
+        executor = sweeping.dask()
+        victim = executor.submit(os.getpid).result()
+        with killing(victim, tmp_path / "killed") as killed:
+            run(tmp_path / "killed", executor=executor, inits=100)
+        return killed
+
+    assert in_a_child(killed_once)[0] < 80, "the kill fell in mid-sweep"
+    table = run(tmp_path / "serial", inits=100)
     assert shards(tmp_path / "killed") == shards(tmp_path / "serial")
+    assert collect(tmp_path / "killed").equals(table)
     outcome("dask worker killed in mid-task", "sweep completes, same bytes")
 
 
@@ -162,15 +196,13 @@ def started(tmp_path):
 
     yield start
     for driver in running:
-        try:
-            os.killpg(driver.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        driver.join()
+        end(driver, 3)
 
 
-@pytest.mark.parametrize("name", ["this process", "loky", "spawn"])
+@pytest.mark.parametrize("name", ["this process", "loky", "spawn", "dask"])
 def test_an_interrupt_ends_the_sweep(started, tmp_path, name):
+    if name == "dask":
+        pytest.importorskip("distributed")
     driver, hears = started(name)
     if name == "this process":
         time.sleep(0.5)  # in the middle of the block
@@ -183,12 +215,24 @@ def test_an_interrupt_ends_the_sweep(started, tmp_path, name):
     outcome(f"Ctrl-C, {name}", f"ended in {time.time() - began:.1f} s")
 
 
-@pytest.mark.parametrize("name", ["loky", "spawn", "forkserver"])
-def test_workers_end_with_their_driver_and_not_before(started, tmp_path, name):
+@pytest.mark.parametrize(
+    "name, moment",
+    [
+        ("loky", "at the start"),
+        ("spawn", "at the start"),
+        ("loky", "in mid-task"),
+        ("forkserver", "in mid-task"),
+    ],
+)
+def test_workers_end_with_their_driver_and_not_before(started, tmp_path, name, moment):
     driver, _ = started(name)
     at_work = psutil.Process(driver.pid)
-    wait_until(lambda: (tmp_path / "x" / "begun").exists())
-    time.sleep(1.2)  # longer than it takes a worker to look for its driver
+    if moment == "at the start":
+        wait_until(lambda: (tmp_path / "x" / "sent").exists())
+        time.sleep(0.3)  # for the task to be in the worker's pipe
+    else:
+        wait_until(lambda: (tmp_path / "x" / "begun").exists())
+        time.sleep(1.2)  # longer than it takes a worker to look for its driver
     group = at_work.children(recursive=True)
     assert group and all(process.is_running() for process in group)
     driver.kill()
@@ -196,7 +240,7 @@ def test_workers_end_with_their_driver_and_not_before(started, tmp_path, name):
     began = time.time()
     _, alive = psutil.wait_procs(group, 30)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-    outcome(f"driver killed, {name}", f"workers gone in {time.time() - began:.1f} s")
+    outcome(f"driver killed {moment}, {name}", f"workers gone in {time.time() - began:.1f} s")
 
 
 def test_two_drivers_at_once(undisturbed, tmp_path):
@@ -204,33 +248,26 @@ def test_two_drivers_at_once(undisturbed, tmp_path):
     drivers = [FORK.Process(target=run, args=(tmp_path,)) for _ in range(2)]
     for driver in drivers:
         driver.start()
-    host = socket.gethostname()
-    live = tmp_path / f".living.parquet.{host}.{os.getpid()}.part"
-    dead = tmp_path / f".dead.parquet.{host}.{2**22 - 7}.part"
     for driver in drivers:
         driver.join()
     assert [driver.exitcode for driver in drivers] == [0, 0] and shards(tmp_path) == made
-    live.write_text("half")
-    dead.write_text("half")
-    run(tmp_path)
-    assert live.exists() and not dead.exists(), "leftovers of dead drivers alone are removed"
     outcome("two drivers at once", "both finish, one set of shards")
 
 
-def in_a_child(work):
-    """What `work` returns, or the sentence of its OSError, in a process of its own."""
-    hears, says = FORK.Pipe(duplex=False)
+def test_half_written_files_of_dead_drivers_alone_are_removed(tmp_path):
+    def killed():
+        with tables.whole(tmp_path / "dead.parquet") as part:
+            part.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    def child():
-        try:
-            says.send(work())
-        except OSError as error:
-            says.send(str(error))
-
-    driver = FORK.Process(target=child)
+    driver = FORK.Process(target=killed)
     driver.start()
     driver.join()
-    return hears.recv()
+    assert len(list(tmp_path.glob(".dead.parquet.*.part"))) == 1
+    with tables.whole(tmp_path / "living.parquet") as part:
+        part.write_text("half")
+        run(tmp_path, **SMALL)
+        assert list(tmp_path.glob(".*.part")) == [part]
 
 
 def with_small_files(work):
@@ -268,7 +305,7 @@ def test_a_full_disk(tmp_path):
     try:
         with pytest.raises(OSError, match=f"cannot write {tmp_path}.*No space left"):
             run(tmp_path, inits=100, block=100)
-        assert all(lct_lab.tables.read(path) is not None for path in tmp_path.glob("*.parquet"))
+        assert all(tables.read(path) is not None for path in tmp_path.glob("*.parquet"))
         assert not list(tmp_path.glob(".*.part"))
     finally:
         subprocess.run(["umount", tmp_path])

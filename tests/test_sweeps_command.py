@@ -1,0 +1,226 @@
+"""Sweeps from a terminal: what it prints, what it writes, and one sentence for what is wrong."""
+
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sweeping import wait_until
+
+import lct_lab
+from lct_lab import tables
+from lct_lab.sweeps.command import main
+
+SWEEP = "sweep --n 40 --m 32 --inits 6 --block 3 --out".split()
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs a command in this process: its status, and all that it says."""
+
+    def run(*arguments):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            status = ended.code
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def refused(command):
+    """Runs a command that is to fail: the sentence it gets."""
+
+    def run(*arguments):
+        status, out, err = command(*arguments)
+        lines = [line for line in err.splitlines() if "block/s" not in line]
+        assert (status, out, len(lines)) == (1, "", 1), (status, out, err)
+        return lines[0]
+
+    return run
+
+
+def test_a_sweep_and_its_status(command, tmp_path):
+    out = tmp_path / "x"
+    sweep = [*SWEEP, out, "--m", "32", "64"]
+    assert command(*sweep)[:2] == (0, f"72 rows in {out}\n")
+    assert command("status", out, "--verify")[:2] == (0, "4 done, 0 left, 0 failed, 0 damaged\n")
+    one, other = sorted(out.glob("*.parquet"))[:2]
+    one.write_bytes(b"half")
+    flipped = bytearray(other.read_bytes())
+    flipped[99] ^= 1
+    other.write_bytes(flipped)
+    status, said, _ = command("status", out)
+    assert status == 1 and said.startswith("3 done, 0 left, 0 failed, 1 damaged\n")
+    assert f"damaged: {one.name}" in said
+    status, said, _ = command("status", out, "--verify")
+    assert status == 1 and said.startswith("2 done, 0 left, 0 failed, 2 damaged\n")
+    assert f"  40x32-random: 2 damaged\n  damaged: {one.name}" in said
+    assert command(*sweep)[0] == 0 and command("status", out, "--verify")[0] == 0
+
+
+def test_amplitudes_batch_and_a_signal_from_a_file(command, tmp_path):
+    rows = np.random.default_rng(0).standard_normal((7, 40))
+    np.save(tmp_path / "rows.npy", rows)
+    given = ["--amplitudes", 1, -1.2, 0.8, 1.1, "--batch", 2, "--signal", tmp_path / "rows.npy"]
+    assert command(*SWEEP, tmp_path / "x", *given, "--seed", 5)[0] == 0
+    settings = dict(amplitudes=(1, -1.2, 0.8, 1.1), batch=2, signal=rows)
+    alone = lct_lab.probe(40, 32, inits=6, seed=5, **settings)
+    assert command("collect", tmp_path / "x", "--out", tmp_path / "y.parquet")[0] == 0
+    assert tables.read(tmp_path / "y.parquet")[list(alone)].equals(alone)
+
+
+@pytest.mark.parametrize("name", ["deep/er/rows.parquet", "rows.csv"])
+def test_one_file_of_all_rows(command, tmp_path, name):
+    command(*SWEEP, tmp_path / "x", "--tied")
+    table = lct_lab.sweeps.collect(tmp_path / "x")
+    path = tmp_path / name
+    for _ in range(2):  # the second time over the first
+        done = command("collect", tmp_path / "x", "--out", path)
+        assert done == (0, f"{len(table)} rows in {path}\n", "")
+    assert [found.name for found in path.parent.glob("*rows*")] == [path.name]
+    if path.suffix == ".csv":
+        pd.testing.assert_frame_equal(pd.read_csv(path), table, rtol=1e-15, atol=0)
+    else:
+        assert tables.read(path).equals(table) and tables.read(path).attrs["tied"] is True
+
+
+def test_the_version(command):
+    assert command("--version") == (0, f"lct_lab {lct_lab.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ("", "required: sweep | status | collect"),
+        ("swep", "invalid choice: 'swep'"),
+        ("sweep --n 4 --m 4", "required: --out"),
+        ("sweep --n 0 --m 4 --out y", "n must be at least 1, got 0"),
+        ("sweep --n four --m 4 --out y", "--n: invalid int value: 'four'"),
+        ("sweep --n 4 --m 4 --out y --init sorted", "--init: invalid choice: 'sorted'"),
+        ("sweep --n 4 --m 4 --out y --workers 0", "--workers must be at least 1, got 0"),
+        ("sweep --n 4 --m 4 --out y --batch 0", "batch must be at least 1, got 0"),
+        ("sweep --n 4 --m 4 --out y --amplitudes 1 1 1", "--amplitudes: expected 4 arguments"),
+        ("sweep --n 4 --m 4 --out y --amplitudes 1 1 1 nan", "must be four finite numbers"),
+        ("sweep --n 4 --m 4 --out y --workers 2 --scheduler tcp://x:1", "not allowed with"),
+        ("sweep --n 4 --m 4 --out y --workers 1 --scheduler tcp://x:1", "not allowed with"),
+        ("sweep --n 4 --m 4 --out y --signal nowhere.npy", "nowhere.npy: .*No such file"),
+        ("sweep --n 4 --m 4 --out y --signal .", "or a .npy file of numbers, got .: "),
+        ("status nowhere", "directory must hold a sweep, got nowhere without a plan"),
+        ("collect nowhere --out y.csv", "directory must hold a sweep, got nowhere"),
+        ("collect nowhere --out y.txt", "--out must end in .parquet or .csv, got y.txt"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_writes_nothing(
+    refused, tmp_path, monkeypatch, given, words
+):
+    monkeypatch.chdir(tmp_path)
+    said = refused(*given.split())
+    assert re.search(words, said), said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("directory", ["", "a\0b"])
+def test_a_directory_without_a_name_is_refused(refused, tmp_path, monkeypatch, directory):
+    monkeypatch.chdir(tmp_path)
+    assert "directory must be the path of a folder" in refused(*SWEEP, directory)
+    assert "directory must be the path of a folder" in refused("status", directory)
+    assert not list(tmp_path.iterdir())
+
+
+class Trap:
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def test_no_file_is_trusted_as_a_signal(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("good.npy", np.random.default_rng(0).standard_normal((7, 40)))
+    with open("good.npy", "rb") as file:
+        good = file.read()
+    np.savez("archive.npz", np.ones(40))
+    np.save("objects.npy", np.array([Trap()] * 40, object), allow_pickle=True)
+    files = {
+        "pickle.npy": pickle.dumps(Trap()),
+        "short.npy": good[:-9],
+        "head.npy": good[:20],
+        "empty.npy": b"",
+        "text.npy": b"1 2 3 4\n" * 40,
+        "code.npy": good.replace(b"'<f8'", b"[0]*9**9"[:5]),
+        "huge.npy": good.replace(b"(7, 40)", b"(9**99)"),
+    }
+    for name, content in files.items():
+        with open(name, "wb") as file:
+            file.write(content)
+    for name in ("archive.npz", "objects.npy", *files):
+        said = refused(*SWEEP, "y", "--signal", name)
+        assert said.startswith("--signal must be one of uniform, normal, ")
+        assert f" or a .npy file of numbers, got {name}: " in said
+    np.save("nan.npy", np.full(40, np.nan))
+    np.save("complex.npy", np.ones(40, complex))
+    np.save("long.npy", np.ones(41))
+    for name in ("nan.npy", "complex.npy", "long.npy"):
+        assert "signal must " in refused(*SWEEP, "y", "--signal", name)
+    assert not os.path.exists("executed") and not os.path.exists("y")
+
+
+def test_a_garbled_log_is_no_traceback(command, tmp_path):
+    command(*SWEEP, tmp_path)
+    with open(tmp_path / "log.jsonl", "ab") as file:
+        file.write(b'[1]\n\xff\n{"shard": {}}\n{"sh')
+    assert command("status", tmp_path)[:2] == (0, "2 done, 0 left, 0 failed, 0 damaged\n")
+    assert command("collect", tmp_path, "--out", tmp_path / "rows.csv")[0] == 0
+
+
+def test_an_unfinished_sweep_is_not_collected(command, refused, tmp_path):
+    command(*SWEEP, tmp_path)
+    min(tmp_path.glob("*.parquet")).unlink()
+    said = refused("collect", tmp_path, "--out", tmp_path / "rows.csv")
+    wanted = "must hold all the blocks of its sweeps, got 1 left, 0 failed, 0 damaged"
+    assert said == f"{tmp_path} {wanted}"
+    assert not (tmp_path / "rows.csv").exists()
+
+
+def test_a_file_that_cannot_be_written_is_named(command, refused, tmp_path):
+    command(*SWEEP, tmp_path)
+    (tmp_path / "rows.csv").mkdir()
+    (tmp_path / "file").write_text("")
+    for name in ("rows.csv", "file/rows.parquet"):
+        said = refused("collect", tmp_path, "--out", tmp_path / name)
+        assert said.startswith(f"cannot write {tmp_path / name}: ")
+    assert "file" in refused(*SWEEP, tmp_path / "file")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_without_the_cluster_library_there_is_a_sentence(refused, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    said = refused(*SWEEP, tmp_path, "--scheduler", "tcp://x:1")
+    assert "--scheduler needs the extra 'cluster', which cannot be loaded" in said
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_interrupts_are_one_sentence(tmp_path, workers):
+    big = "sweep --n 60000 --m 60000 --inits 400 --workers".split()
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "lct_lab", *big, workers, "--out", tmp_path / "x"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: list(tmp_path.glob("x/plan-*.json")))
+    for _ in range(3):  # as an impatient user does, who reaches the workers as well
+        os.killpg(driver.pid, signal.SIGINT)
+        time.sleep(0.2)
+    said = driver.communicate(timeout=60)[0]
+    assert driver.returncode == 130
+    assert "stopped; the finished blocks are kept, and the same command goes on\n" in said
+    assert "Traceback" not in said and "Error" not in said
