@@ -93,7 +93,8 @@ def predicted(n, m, *, init, tied, amplitudes, signal, batch, dtype=torch.float6
 
     settings = dict(tied=tied, amplitudes=amplitudes, signal=signal, batch=batch)
     law = laws.predict(n, m, init=init, **settings)
-    apart = laws.predict(n, m, init="shuffled", **settings)
+    on_grid = starts.INITS[init].jitter is not None
+    apart = laws.predict(n, m, init="shuffled", **settings) if on_grid else law
     return law.assign(rounding=ROUNDING[dtype] * apart["rms"])
 
 

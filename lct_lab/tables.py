@@ -107,13 +107,15 @@ def provenance():
 def write(table, name):
     """Save a summary as data/NAME.csv, nine significant digits, whole or not at all.
 
-    Returns `table` to display it; in an interactive session it also prints where it was written.
+    The index goes in where it says something: where it has a name, or is not of numbers. Returns
+    `table` to display it; in an interactive session it also prints where it was written.
     Raises ValueError for a name that is not a plain one, OSError naming the path.
     """
     path = output("data", f"{require_name(name)}.csv")
-    named = table.index.name is not None
+    index = table.index
+    says = any(name is not None for name in index.names) or index.dtype.kind not in "iuf"
     with whole(path) as part:
-        table.to_csv(part, index=named, float_format="%.9g", lineterminator="\n")
+        table.to_csv(part, index=says, float_format="%.9g", lineterminator="\n")
     tell(path)
     return table
 

@@ -230,7 +230,7 @@ sys.stdin.read()
 
 
 def test_what_a_killed_training_held_is_taken_over(path):
-    arguments = [sys.executable, "-c", HOLD, f"{path}.lock"]
+    arguments = [sys.executable, "-c", HOLD, str(path.with_name(f".{path.name}.lock"))]
     with subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -238,7 +238,7 @@ def test_what_a_killed_training_held_is_taken_over(path):
         with pytest.raises(ValueError, match="where process 4711 is training"):
             train(path)
         other.send_signal(signal.SIGKILL)
-    assert os.listdir(path.parent) == ["state.pt.lock"]
+    assert os.listdir(path.parent) == [".state.pt.lock"]
     train(path, steps=5)
     assert os.listdir(path.parent) == ["state.pt"]
 

@@ -189,6 +189,15 @@ def test_an_unfinished_sweep_is_not_collected(command, refused, tmp_path):
     assert not (tmp_path / "rows.csv").exists()
 
 
+def test_a_shard_is_not_what_rows_are_collected_into(command, refused, tmp_path):
+    command(*SWEEP, tmp_path)
+    shard = min(tmp_path.glob("*.parquet"))
+    before = shard.read_bytes()
+    said = refused("collect", tmp_path, "--out", shard)
+    assert said == f"--out must not be among the sweep's shards, got {shard}"
+    assert shard.read_bytes() == before
+
+
 def test_a_file_that_cannot_be_written_is_named(command, refused, tmp_path):
     command(*SWEEP, tmp_path)
     (tmp_path / "rows.csv").mkdir()

@@ -120,6 +120,21 @@ def test_names_that_leave_the_folder_are_refused(out, name):
     assert not list(out.rglob("*.csv"))
 
 
+@pytest.mark.parametrize(
+    "index, first",
+    [
+        (pd.MultiIndex.from_product([["rms"], ["a1"]], names=["statistic", "group"]), "rms,a1,1"),
+        (pd.Index(["a1"]), "a1,1"),
+        (pd.Index(["a1"], name="group"), "a1,1"),
+        (pd.Index([7], name="n"), "7,1"),
+        (pd.Index([7]), "1"),
+    ],
+)
+def test_an_index_that_says_something_is_written(out, index, first):
+    tables.write(pd.DataFrame({"scale": [1]}, index=index), "03-x")
+    assert (out / "data" / "03-x.csv").read_text().splitlines()[1] == first
+
+
 def test_an_interactive_session_is_told_where_a_table_went(out, monkeypatch, capsys):
     table = pd.DataFrame({"n": [1]})
     tables.write(table, "03-x")

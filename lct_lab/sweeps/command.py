@@ -158,6 +158,9 @@ def _collect(given):
     path = Path(given.out)
     if path.suffix not in (".parquet", ".csv"):
         raise ValueError(f"--out must end in .parquet or .csv, got {given.out}")
+    folder = Path(given.directory).resolve()
+    if path.suffix == ".parquet" and path.resolve().parent == folder:
+        raise ValueError(f"--out must not be among the sweep's shards, got {path}")
     table = sweeps.collect(given.directory)
     _write(table, path)
     print(f"{len(table)} rows in {path}")

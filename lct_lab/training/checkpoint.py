@@ -69,7 +69,7 @@ def save(path, training, step):
 
 def _write(path, data):
     """Replace the file by `data` in one go, or leave it as it was."""
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f".{path.name}.part")
     try:
         with open(part, "wb") as file:
             file.write(data)
@@ -230,7 +230,7 @@ def sole_use(path):
     if path is None:
         yield
         return
-    lock = path.with_name(path.name + ".lock")
+    lock = path.with_name(f".{path.name}.lock")
     descriptor = _locked(lock, path)
     try:
         with contextlib.suppress(OSError):  # on a full disk the lock is nameless
