@@ -102,9 +102,26 @@ def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, j
         )
     if jitter is not None and require_number("jitter", jitter) < 0:
         raise ValueError(f"jitter must be at least 0, got {jitter}")
-    rng, start = generator(seed, n, m, init, index, "init"), INITS[init]
+    rng = generator(seed, n, m, init, index, "init")
+    return _drawn(m, rng, init, tied, amplitudes, jitter)
+
+
+def _drawn(m, rng, init, tied, amplitudes, jitter=None):
+    """`draw` by its generator."""
+    start = INITS[init]
     frequencies = start.frequencies if jitter is None else partial(jittered, jitter=jitter)
     if amplitudes is None:
         amplitudes = start.amplitudes or tuple((rng.random(4) + LOWEST).tolist())
     w1 = frequencies(m, rng)
     return amplitudes, w1, None if tied else frequencies(m, rng)
+
+
+def draw_block(n, m, indices, *, init, tied, amplitudes, seed):
+    """`draw` of several inits as arrays: amplitudes (inits, 4), w1 and w2 (inits, m).
+
+    For arguments that have been checked.
+    """
+    generators = [generator(seed, n, m, init, index, "init") for index in indices]
+    drawn = [_drawn(m, rng, init, tied, amplitudes) for rng in generators]
+    a, w1, w2 = zip(*drawn, strict=True)
+    return np.array(a), np.array(w1), None if tied else np.array(w2)

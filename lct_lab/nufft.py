@@ -1,5 +1,7 @@
 """The sums of the transform as nonuniform FFTs, O(N log N + M): the only importer of finufft.
 
+Gradients of small problems go to `kernels` where numba is installed: `gradients_of_starts` chooses.
+
 Cosine sums of real v are real parts of Σ_j v_j e^{iwj}. Where Σ_j j sin(wj) v_j is wanted too, both
 come from one transform of 2N modes: even coefficients v_j/2 at ±j carry the cosines into the real
 part, odd ones ±(j/N) v_j/2 the sines into the imaginary part. Single precision is computed in
@@ -8,8 +10,11 @@ double, whose phases w j it would spoil.
 
 import math
 import os
+import sys
 import threading
-from functools import lru_cache
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -17,6 +22,8 @@ import torch
 # Modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads pay.
 LARGE = 1 << 18
 TOGETHER = 1 << 21  # modes held at once in a batch
+SMALL = 20_000  # samples and frequencies up to which `kernels` are faster, where numba is there
+PATIENCE = 2  # seconds of compiling from which it is announced
 
 
 def analyze(x, a1, a2, w):
@@ -349,6 +356,100 @@ def pair_sums(x, w, double=True):
         _set_points(work.plan, w)
         sums[rows] = work.pair(part)
     return sums
+
+
+def gradients_of_starts(x, a, w1, w2=None, *, double=True):
+    """`probes.gradients` of many starts, each as it would be alone, by the faster engine.
+
+    x : (starts, batch, n), or (1, batch, n) where all starts share it. a : (starts, 4). w1, w2 :
+    (starts, m), or None for w2 where tied. Contiguous arrays of double precision. double : whether
+    to its precision.
+
+    Returns the loss and the gradients in a1 … a4 (starts, 5), and those in w1 and w2 (starts, m);
+    tied, that in w1 is the sum of both and that in w2 None.
+    """
+    found = kernels(x.shape[2], w1.shape[1])
+    if found is None:
+        return _one_by_one(x, a, w1, w2, double)
+    _require_finite(w1.reshape(-1))
+    if w2 is not None:
+        _require_finite(w2.reshape(-1))
+    return found.gradients(x, a, w1, w2)
+
+
+def _one_by_one(x, a, w1, w2, double):
+    """`gradients` of one start after another; the sums of one shared signal are taken once."""
+    starts, m = w1.shape
+    sums = [None] * starts
+    signals = x
+    if len(x) == 1 and starts > 1:
+        signals = [x[0]] * starts
+        if x.shape[1] == 1:
+            sums = pair_sums(x[0], w1.reshape(-1), double).reshape(starts, 1, m)
+    back = [None] * starts if w2 is None else w2
+    totals = np.empty((starts, 5))
+    by_w1 = np.empty((starts, m))
+    by_w2 = None if w2 is None else np.empty((starts, m))
+    given = zip(signals, a, w1, back, sums, strict=True)
+    for i, (signal, amplitudes, own, other, known) in enumerate(given):
+        *numbers, by_own, by_other = gradients(
+            signal, *amplitudes.tolist(), own, other, sums=known, double=double
+        )
+        totals[i] = numbers
+        by_w1[i] = by_own
+        if by_w2 is not None:
+            by_w2[i] = by_other
+    return totals, by_w1, by_w2
+
+
+def kernels(n, m):
+    """The module `kernels`, compiled, where it is the faster engine at this size; else None."""
+    return _kernels() if is_small(n, m) else None
+
+
+def is_small(n, m):
+    """Whether a problem is one for `kernels`, in which numba compiles it."""
+    return max(n, m) <= SMALL and _numba()
+
+
+def is_large(n):
+    """Whether the sums of n samples are taken by several threads."""
+    return 2 * n >= LARGE
+
+
+@cache
+def _numba():
+    try:
+        return find_spec("numba") is not None
+    except (ImportError, ValueError):  # of a module that says that it is none
+        return False
+
+
+@cache
+def _kernels():
+    """`kernels` with its functions compiled, or None where numba cannot be loaded."""
+    try:
+        with _announced():
+            from lct_lab import kernels
+
+            ones = np.ones((1, 1))
+            kernels.gradients(ones[None], np.ones((1, 4)), ones, ones)
+        return kernels
+    except Exception:  # whatever a broken library raises when it is loaded: finufft serves too
+        return None
+
+
+@contextmanager
+def _announced():
+    """Says on the error stream that something is compiled, if that takes its time."""
+    said = "lct_lab compiles its kernels, once; where a cache can be written they are kept there"
+    timer = threading.Timer(PATIENCE, print, (said,), {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def gradients(x, a1, a2, a3, a4, w1, w2=None, *, sums=None, double=True):

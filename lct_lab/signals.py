@@ -161,6 +161,11 @@ def draw(signal, n, rng, *, index=0, batch=1):
     index = None if index is None else require_size("index", index, 0)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy Generator, got {rng!r}")
+    return _drawn(signal, n, rng, index, batch)
+
+
+def _drawn(signal, n, rng, index, batch):
+    """`draw` of a signal in the form that `check` returns."""
     if not isinstance(signal, str):
         return signal[_rows(len(signal), rng, index, batch)]
     if signal == "uniform":
@@ -170,6 +175,18 @@ def draw(signal, n, rng, *, index=0, batch=1):
     channels, length = recording(signal).shape
     starts = rng.integers(length - n + 1, size=batch)
     return windows(signal, n, starts, rng.integers(channels, size=batch))
+
+
+def draw_block(signal, n, indices, generator, batch):
+    """`draw` of several inits, (inits, batch, n), for a signal in the form that `check` returns.
+
+    generator : the function from the number of an init to the Generator of its signals.
+    """
+    if isinstance(signal, str):
+        drawn = [_drawn(signal, n, generator(index), index, batch) for index in indices]
+    else:
+        drawn = [signal[_rows(len(signal), None, index, batch)] for index in indices]
+    return np.array(drawn)
 
 
 def _rows(count, rng, index, batch):

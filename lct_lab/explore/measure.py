@@ -101,15 +101,16 @@ def _checked(settings):
 
 def _rows(settings, options, wanted):
     """The rows of `probe`, a few starts at a time, so that they can be given up in between."""
-    n, m, rows = settings.n, settings.m, []
+    n, m = settings.n, settings.m
+    blocks = []
     block = np.clip(SAMPLES // (max(n, m) * settings.batch), 1, STARTS).item()
     engine = {"engine": "auto", "dtype": torch.float64, "device": "cpu"}
     for first in range(0, settings.inits, block):
         if not wanted():
             raise Cancelled
         count = min(block, settings.inits - first)
-        rows += probes.probe_rows(n, m, first, count, **options, **engine)
-    return rows
+        blocks.append(probes.probe_rows(n, m, first, count, **options, **engine))
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _scales(rows, settings, options):

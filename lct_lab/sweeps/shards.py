@@ -42,7 +42,7 @@ def _measured(block):
     place = {"n": block.n, "m": block.m, "start": start}
     with np.errstate(all="ignore"):  # what overflows is refused below
         rows = probes.probe_rows(**block.arguments(), dtype=torch.float64, device="cpu")
-    table = pd.DataFrame([place | row for row in rows])
+    table = pd.DataFrame(place | rows)
     if not np.isfinite(table.select_dtypes("number").to_numpy()).all():
         raise FloatingPointError("a gradient is not finite in double precision")
     table.attrs = {**block.described(), "dtype": "float64", "code": code_hash()}
