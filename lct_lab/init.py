@@ -1,12 +1,13 @@
 """Initial frequencies and amplitudes, each a pure function of (seed, n, m, init name, index)."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
+from lct_lab import compiled
 from lct_lab.checks import (
     require_amplitudes,
     require_choice,
@@ -79,6 +80,29 @@ def generator(seed, n, m, init, index, stream):
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
+@cache
+def _streams():
+    """The module `streams`, compiled; None without numba."""
+
+    def load():
+        from lct_lab import streams
+
+        streams.uniforms(0, (), range(1), 0, 1)
+        return streams
+
+    return compiled.loaded(load)
+
+
+def uniforms(seed, n, m, init, indices, stream, count):
+    """(inits, count): the first numbers, from 0 to 1, of the `generator` of each of a range."""
+    streams = _streams()
+    if streams is None or indices[-1] >= 1 << 32:
+        generators = [generator(seed, n, m, init, index, stream) for index in indices]
+        return np.array([rng.random(count) for rng in generators])
+    key = (n, m, crc32(init.encode()))
+    return streams.uniforms(seed, key, indices, crc32(stream.encode()), count)
+
+
 def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, jitter=None):
     """Amplitudes and frequencies of init number `index`: ((a1, a2, a3, a4), w1, w2).
 
@@ -102,13 +126,7 @@ def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, j
         )
     if jitter is not None and require_number("jitter", jitter) < 0:
         raise ValueError(f"jitter must be at least 0, got {jitter}")
-    rng = generator(seed, n, m, init, index, "init")
-    return _drawn(m, rng, init, tied, amplitudes, jitter)
-
-
-def _drawn(m, rng, init, tied, amplitudes, jitter=None):
-    """`draw` by its generator."""
-    start = INITS[init]
+    rng, start = generator(seed, n, m, init, index, "init"), INITS[init]
     frequencies = start.frequencies if jitter is None else partial(jittered, jitter=jitter)
     if amplitudes is None:
         amplitudes = start.amplitudes or tuple((rng.random(4) + LOWEST).tolist())
@@ -116,12 +134,31 @@ def _drawn(m, rng, init, tied, amplitudes, jitter=None):
     return amplitudes, w1, None if tied else frequencies(m, rng)
 
 
+class _Rows:
+    """In place of a generator, the numbers of many: what it draws has one row an init."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+        self.used = 0
+
+    def random(self, count):
+        first = self.used
+        self.used += count
+        return self.numbers[:, first : self.used]
+
+    def uniform(self, low, high, count):
+        return low + (high - low) * self.random(count)
+
+
 def draw_block(n, m, indices, *, init, tied, amplitudes, seed):
-    """`draw` of several inits as arrays: amplitudes (inits, 4), w1 and w2 (inits, m).
+    """`draw` of the inits of a range, as arrays: amplitudes (inits, 4), w1 and w2 (inits, m).
 
     For arguments that have been checked.
     """
-    generators = [generator(seed, n, m, init, index, "init") for index in indices]
-    drawn = [_drawn(m, rng, init, tied, amplitudes) for rng in generators]
-    a, w1, w2 = zip(*drawn, strict=True)
-    return np.array(a), np.array(w1), None if tied else np.array(w2)
+    start = INITS[init]
+    rows = _Rows(uniforms(seed, n, m, init, indices, "init", 4 + 2 * m))
+    fixed = amplitudes or start.amplitudes
+    a = np.tile(fixed, (len(indices), 1)) if fixed else rows.random(4) + LOWEST
+    w1, w2 = (np.array(start.frequencies(m, rows)) for _ in range(2))
+    w1, w2 = (w if w.ndim == 2 else np.tile(w, (len(indices), 1)) for w in (w1, w2))
+    return a, w1, None if tied else w2

@@ -28,10 +28,11 @@ import threading
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy.fft import next_fast_len
 from scipy.fftpack import dct  # scipy.fft's spends as long on its dispatch as on 1000 samples
 from scipy.special import i0e
+
+from lct_lab.compiled import compiled
 
 WIDTH = 16  # cells under the kernel, W: a multiple of what a processor adds at once
 FINER = 1.5  # cells a sample at least, σ
@@ -73,26 +74,7 @@ def _scale(n):
     return 0.5 / _kernel_transform(np.arange(n) / (2 * cells)), cells
 
 
-def _compiled(function):
-    """`function` as machine code, without the interpreter's lock; kept on disk where that can be.
-
-    The order of sums is free, and with it the last digits; numbers that are not finite stay so.
-    """
-    options = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder that can be written
-        return njit(**options)(function)
-
-
-@_compiled
-def _fold(cell, cells):
-    """The cell of 0 … L-1 that `cell`, beyond an end, is the mirror image of."""
-    inside = cell % (2 * cells)
-    return min(inside, 2 * cells - 1 - inside)
-
-
-@_compiled
+@compiled
 def _locate(w, cells, first, sign, weights):
     """The kernel about each frequency w (starts, m): its first cell, and its weights (…, W).
 
@@ -114,128 +96,142 @@ def _locate(w, cells, first, sign, weights):
                 weights[i, k, t] = weight
 
 
-@_compiled
-def _interpolate(grids, first, sign, weights, cosines, sines):
-    """Both sums at the frequencies, (m,) each, from their values on the cells, grids (2, L)."""
-    even, odd = grids
-    cells = len(even)
-    for k in range(len(first)):
-        start = first[k]
-        c = 0.0
-        s = 0.0
-        if 0 <= start <= cells - WIDTH:
-            for t in range(WIDTH):
-                c += weights[k, t] * even[start + t]
-                s += weights[k, t] * BESIDE[t] * odd[start + t]
-        else:
-            for t in range(WIDTH):
-                cell = _fold(start + t, cells)
-                c += weights[k, t] * even[cell]
-                s += weights[k, t] * BESIDE[t] * odd[cell]
-        cosines[k] = c
-        sines[k] = s * sign[k]
+@compiled
+def _fold(cell, cells):
+    """The cell of 0 … L-1 whose mirror image `cell` is, where that lies beyond an end."""
+    inside = cell % (2 * cells)
+    return min(inside, 2 * cells - 1 - inside)
 
 
-@_compiled
-def _spread(X, first, weights, g):
-    """g_l = Σ_k φ(w_k L/π - l - 1/2) X_k: (m,) -> (L,)."""
-    cells = len(g)
-    g[:] = 0.0
-    for k in range(len(first)):
-        start = first[k]
-        if 0 <= start <= cells - WIDTH:
-            for t in range(WIDTH):
-                g[start + t] += weights[k, t] * X[k]
-        else:
-            for t in range(WIDTH):
-                g[_fold(start + t, cells)] += weights[k, t] * X[k]
-
-
-@_compiled
+@compiled
 def _waves(v, scale, waves):
-    """What the two DCTs take of samples v (n,), the first left out: waves (2, L).
+    """What two DCTs take of the rows v (rows, n), each first sample left out: (rows, 2, L).
 
-    v_j / φ̂ at j for the cosines, (j/N) v_j / φ̂ at L - j for the sines.
+    v_j / 2φ̂ at j for the cosines, (j/N) v_j / 2φ̂ at L - j for the sines.
     """
-    n = len(v)
-    cells = waves.shape[1]
+    rows, n = v.shape
+    cells = waves.shape[2]
     waves[:] = 0.0
-    for j in range(1, n):
-        wave = v[j] * scale[j]
-        waves[0, j] = wave
-        waves[1, cells - j] = wave * j / n
+    for r in range(rows):
+        for j in range(1, n):
+            wave = v[r, j] * scale[j]
+            waves[r, 0, j] = wave
+            waves[r, 1, cells - j] = wave * j / n
 
 
-@_compiled
-def _waves_of_signals(x, scale, waves):
-    """`_waves` of every signal, x (starts or 1, batch, n)."""
-    for i in range(x.shape[0]):
-        for b in range(x.shape[1]):
-            _waves(x[i, b], scale, waves[i, b])
+@compiled
+def _interpolate(grids, first, sign, weights, cosines, sines):
+    """Both sums of every row at its start's frequencies, (rows, m), from grids (rows, 2, L)."""
+    rows, m = cosines.shape
+    cells = grids.shape[2]
+    batch = rows // len(first)
+    for r in range(rows):
+        i = r // batch
+        even, odd = grids[r % len(grids)]
+        for k in range(m):
+            start = first[i, k]
+            c = 0.0
+            s = 0.0
+            if 0 <= start <= cells - WIDTH:
+                for t in range(WIDTH):
+                    c += weights[i, k, t] * even[start + t]
+                    s += weights[i, k, t] * BESIDE[t] * odd[start + t]
+            else:
+                for t in range(WIDTH):
+                    cell = _fold(start + t, cells)
+                    c += weights[i, k, t] * even[cell]
+                    s += weights[i, k, t] * BESIDE[t] * odd[cell]
+            cosines[r, k] = c
+            sines[r, k] = s * sign[i, k]
 
 
-@_compiled
-def _coefficients(x, a, grids, at_w1, at_w2, C, T, X, g):
-    """C, T/N and X of every start and signal, and X spread over the cells about w2."""
-    first1, sign1, weights1 = at_w1
-    first2, _, weights2 = at_w2
-    starts, batch, _ = X.shape
-    root_n = math.sqrt(x.shape[2])
-    for i in range(starts):
-        own = i % len(x)  # 0 where all starts share their signals
-        for b in range(batch):
-            _interpolate(grids[own, b], first1[i], sign1[i], weights1[i], C[i, b], T[i, b])
-            X[i, b] = (a[i, 0] * x[own, b, 0] + a[i, 1] * C[i, b]) / root_n
-            _spread(X[i, b], first2[i], weights2[i], g[i, b])
+@compiled
+def _spread(X, first, weights, g):
+    """g_l = Σ_k φ(w_k L/π - l - 1/2) X_k of every row: (rows, m) -> (rows, L)."""
+    rows, m = X.shape
+    cells = g.shape[1]
+    batch = rows // len(first)
+    g[:] = 0.0
+    for r in range(rows):
+        i = r // batch
+        for k in range(m):
+            start = first[i, k]
+            if 0 <= start <= cells - WIDTH:
+                for t in range(WIDTH):
+                    g[r, start + t] += weights[i, k, t] * X[r, k]
+            else:
+                for t in range(WIDTH):
+                    g[r, _fold(start + t, cells)] += weights[i, k, t] * X[r, k]
 
 
-@_compiled
-def _residuals(x, a, root_m, scale, grids, first, waves, totals):
-    """e_0 and the waves of e; to `totals`, the loss and its gradients in a3 and a4."""
-    starts, batch, _ = grids.shape
-    n = len(scale)
-    for i in range(starts):
-        for b in range(batch):
-            samples = x[i % len(x), b]
-            Y = scale * grids[i, b, :n] / root_m
-            e = 2 * (a[i, 3] * Y - samples)
-            e[0] = 2 * (a[i, 2] * Y[0] - samples[0])
-            first[i, b] = e[0]
-            totals[i, 0] += np.sum(e * e) / 4
-            totals[i, 3] += e[0] * Y[0]
-            totals[i, 4] += np.sum(e[1:] * Y[1:])
-            _waves(e, scale, waves[i, b])
+@compiled
+def _coefficients(x, a, C, X):
+    """X_k = (a1 x_0 + a2 C_k) / √N."""
+    rows, m = X.shape
+    batch = rows // len(a)
+    root_n = math.sqrt(x.shape[1])
+    for r in range(rows):
+        a1, a2, _, _ = a[r // batch]
+        for k in range(m):
+            X[r, k] = (a1 * x[r % len(x), 0] + a2 * C[r, k]) / root_n
 
 
-@_compiled
-def _gradients(x, a, e0, grids, at_w2, C, T, X, totals, by_w1, by_w2):
-    """To `totals`, the gradients in a1 and a2; and those in the frequencies."""
-    first, sign, weights = at_w2
-    starts, batch, m = X.shape
-    n = x.shape[2]
+@compiled
+def _residuals(x, a, waves, scale, m, e, totals):
+    """e = 2 (y - x) from Y's waves; to `totals`, the loss and its gradients in a3 and a4."""
+    rows, n = e.shape
+    batch = rows // len(a)
+    root_m = math.sqrt(m)
+    for r in range(rows):
+        i = r // batch
+        own = x[r % len(x)]
+        _, _, a3, a4 = a[i]
+        Y = waves[r, 0] * scale[0] / root_m
+        e[r, 0] = 2 * (a3 * Y - own[0])
+        loss = e[r, 0] * e[r, 0]
+        by_a4 = 0.0
+        totals[i, 3] += e[r, 0] * Y
+        for j in range(1, n):
+            Y = waves[r, j] * scale[j] / root_m
+            slope = 2 * (a4 * Y - own[j])
+            e[r, j] = slope
+            loss += slope * slope
+            by_a4 += slope * Y
+        totals[i, 0] += loss / 4
+        totals[i, 4] += by_a4
+
+
+@compiled
+def _gradients(x, a, e, C, T, X, G, S, totals, by_w1, by_w2):
+    """To `totals`, the gradients in a1 and a2; and those in the frequencies. T and S are over N."""
+    rows, m = X.shape
+    n = x.shape[1]
+    batch = rows // len(a)
     root_n, root_m = math.sqrt(n), math.sqrt(m)
-    G = np.empty(m)
-    S = np.empty(m)
-    for i in range(starts):
-        for b in range(batch):
-            _interpolate(grids[i, b], first[i], sign[i], weights[i], G, S)
-            g = (a[i, 2] * e0[i, b] + a[i, 3] * G) / root_m
-            totals[i, 1] += x[i % len(x), b, 0] * np.sum(g) / root_n
-            totals[i, 2] += np.sum(g * C[i, b]) / root_n
-            by_w1[i] -= a[i, 1] * root_n * g * T[i, b]
-            by_w2[i] -= a[i, 3] * n / root_m * X[i, b] * S
+    for r in range(rows):
+        i = r // batch
+        _, a2, a3, a4 = a[i]
+        by_a1 = 0.0
+        by_a2 = 0.0
+        for k in range(m):
+            g = (a3 * e[r, 0] + a4 * G[r, k]) / root_m
+            by_a1 += g
+            by_a2 += g * C[r, k]
+            by_w1[i, k] -= a2 * g * T[r, k] * root_n
+            by_w2[i, k] -= a4 * X[r, k] * S[r, k] * n / root_m
+        totals[i, 1] += by_a1 * x[r % len(x), 0] / root_n
+        totals[i, 2] += by_a2 / root_n
 
 
 class _Room:
-    """Arrays for so many starts and signals, used again: new ones would cost as much as the sums."""
+    """Arrays for so many rows and starts, used again: new ones would cost as much as the sums."""
 
-    def __init__(self, starts, batch, n, m, shared):
-        self.scale, cells = _scale(n)
-        self.signals = np.empty((1 if shared else starts, batch, 2, cells))
-        self.residuals = np.empty((starts, batch, 2, cells))
-        self.spread = np.empty((starts, batch, cells))
-        self.sums = np.empty((3, starts, batch, m))  # C, T/N and X
-        self.first = np.empty((starts, batch))
+    def __init__(self, rows, starts, n, m):
+        _, cells = _scale(n)
+        self.waves = np.empty((rows, 2, cells))
+        self.spread = np.empty((rows, cells))
+        self.sums = np.empty((5, rows, m))
+        self.e = np.empty((rows, n))
         self.w1, self.w2 = (
             (np.empty((starts, m), np.int64), np.empty((starts, m)), np.empty((starts, m, WIDTH)))
             for _ in range(2)
@@ -243,28 +239,38 @@ class _Room:
 
 
 @lru_cache(maxsize=8)
-def _room(starts, batch, n, m, shared, thread):
-    return _Room(starts, batch, n, m, shared)
+def _room(rows, starts, n, m, thread):
+    return _Room(rows, starts, n, m)
 
 
 def _add(x, a, w1, w2, totals, by_w1, by_w2):
-    """Add the sums over these starts' signals to the last three arguments."""
-    _, batch, n = x.shape
+    """Add the sums over rows of signals to the last three arguments.
+
+    x (rows, n), the same number for each start, one start's after another's, or (1, n) where all
+    share it; a (starts, 4), w1, w2 (starts, m).
+    """
     starts, m = w1.shape
-    room = _room(starts, batch, n, m, len(x) < starts, threading.get_ident())
-    at_w1, at_w2 = room.w1, room.w1 if w2 is None else room.w2
-    cells = room.spread.shape[2]
+    n = x.shape[1]
+    rows = max(starts, len(x))
+    room = _room(rows, starts, n, m, threading.get_ident())
+    C, T, X, G, S = room.sums
+    at_w1 = at_w2 = room.w1
+    scale, cells = _scale(n)
     _locate(w1, cells, *at_w1)
     if w2 is not None:
+        at_w2 = room.w2
         _locate(w2, cells, *at_w2)
-    _waves_of_signals(x, room.scale, room.signals)
-    grids = dct(room.signals, 3, overwrite_x=True)
-    C, T, X = room.sums
-    _coefficients(x, a, grids, at_w1, at_w2, C, T, X, room.spread)
-    grids = dct(room.spread, 2, overwrite_x=True)
-    _residuals(x, a, m**0.5, room.scale, grids, room.first, room.residuals, totals)
-    grids = dct(room.residuals, 3, overwrite_x=True)
-    _gradients(x, a, room.first, grids, at_w2, C, T, X, totals, by_w1, by_w2)
+    first, _, weights = at_w2
+
+    waves = room.waves[: len(x)]
+    _waves(x, scale, waves)
+    _interpolate(dct(waves, 3, overwrite_x=True), *at_w1, C, T)
+    _coefficients(x, a, C, X)
+    _spread(X, first, weights, room.spread)
+    _residuals(x, a, dct(room.spread, 2, overwrite_x=True), scale, m, room.e, totals)
+    _waves(room.e, scale, room.waves)
+    _interpolate(dct(room.waves, 3, overwrite_x=True), *at_w2, G, S)
+    _gradients(x, a, room.e, C, T, X, G, S, totals, by_w1, by_w2)
 
 
 def gradients(x, a, w1, w2=None):
@@ -284,7 +290,8 @@ def gradients(x, a, w1, w2=None):
         signals = x[i] if len(x) > 1 else x
         back = None if w2 is None else w2[i]
         for b in _slices(batch, TOGETHER // (2 * cells)):
-            _add(signals[:, b], a[i], w1[i], back, totals[i], by_w1[i], by_w2[i])
+            rows = signals[:, b].reshape(-1, n)
+            _add(rows, a[i], w1[i], back, totals[i], by_w1[i], by_w2[i])
     if w2 is None:
         return totals / batch, by_w1 / batch, None
     return totals / batch, by_w1 / batch, by_w2 / batch

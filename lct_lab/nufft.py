@@ -10,20 +10,18 @@ double, whose phases w j it would spoil.
 
 import math
 import os
-import sys
 import threading
-from contextlib import contextmanager
 from functools import cache, lru_cache
-from importlib.util import find_spec
 
 import numpy as np
 import torch
+
+from lct_lab import compiled
 
 # Modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads pay.
 LARGE = 1 << 18
 TOGETHER = 1 << 21  # modes held at once in a batch
 SMALL = 20_000  # samples and frequencies up to which `kernels` are faster, where numba is there
-PATIENCE = 2  # seconds of compiling from which it is announced
 
 
 def analyze(x, a1, a2, w):
@@ -274,7 +272,7 @@ def _set_points(plan, w):
 
 def _require_finite(w):
     """Raise for a frequency that is not finite, with which finufft would end Python."""
-    if math.isfinite(w.dot(w)):  # a third of the time of looking at each
+    if math.isfinite(w.sum()):  # cheaper than to look at each
         return
     strange = w[~np.isfinite(w)]
     if len(strange):
@@ -409,7 +407,7 @@ def kernels(n, m):
 
 def is_small(n, m):
     """Whether a problem is one for `kernels`, in which numba compiles it."""
-    return max(n, m) <= SMALL and _numba()
+    return max(n, m) <= SMALL and compiled.available()
 
 
 def is_large(n):
@@ -418,38 +416,17 @@ def is_large(n):
 
 
 @cache
-def _numba():
-    try:
-        return find_spec("numba") is not None
-    except (ImportError, ValueError):  # of a module that says that it is none
-        return False
-
-
-@cache
 def _kernels():
     """`kernels` with its functions compiled, or None where numba cannot be loaded."""
-    try:
-        with _announced():
-            from lct_lab import kernels
 
-            ones = np.ones((1, 1))
-            kernels.gradients(ones[None], np.ones((1, 4)), ones, ones)
+    def load():
+        from lct_lab import kernels
+
+        ones = np.ones((1, 1))
+        kernels.gradients(ones[None], np.ones((1, 4)), ones, ones)
         return kernels
-    except Exception:  # whatever a broken library raises when it is loaded: finufft serves too
-        return None
 
-
-@contextmanager
-def _announced():
-    """Says on the error stream that something is compiled, if that takes its time."""
-    said = "lct_lab compiles its kernels, once; where a cache can be written they are kept there"
-    timer = threading.Timer(PATIENCE, print, (said,), {"file": sys.stderr, "flush": True})
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return compiled.loaded(load)
 
 
 def gradients(x, a1, a2, a3, a4, w1, w2=None, *, sums=None, double=True):

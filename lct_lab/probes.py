@@ -361,20 +361,28 @@ class _Drawn(NamedTuple):
 
 def _draw(settings, indices):
     """The inits of these numbers, and their signals."""
-    n, m, seed, name = settings.n, settings.m, settings.seed, settings.init
     a, w1, w2 = inits.draw_block(
-        n,
-        m,
+        settings.n,
+        settings.m,
         indices,
-        init=name,
+        init=settings.init,
         tied=settings.tied,
         amplitudes=settings.amplitudes,
-        seed=seed,
+        seed=settings.seed,
     )
-    wanted = indices[:1] if settings.shared else indices
-    generator = partial(inits.generator, seed, n, m, name, stream="signal")
-    x = signals.draw_block(settings.signal, n, wanted, generator, settings.batch)
+    x = _draw_signals(settings, indices[:1] if settings.shared else indices)
     return _Drawn(a, *(_rounded(values, settings.double) for values in (x, w1, w2)))
+
+
+def _draw_signals(settings, indices):
+    """(inits, batch, n)"""
+    n, batch, signal = settings.n, settings.batch, settings.signal
+    key = (settings.seed, n, settings.m, settings.init)
+    if isinstance(signal, str) and signal == "uniform":
+        numbers = inits.uniforms(*key, indices, "signal", batch * n)
+        return signals.from_uniforms(numbers).reshape(-1, batch, n)
+    generator = partial(inits.generator, *key, stream="signal")
+    return signals.draw_block(signal, n, indices, generator, batch)
 
 
 def _rounded(values, double):

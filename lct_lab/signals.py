@@ -169,12 +169,17 @@ def _drawn(signal, n, rng, index, batch):
     if not isinstance(signal, str):
         return signal[_rows(len(signal), rng, index, batch)]
     if signal == "uniform":
-        return rng.random((batch, n)) * 2 - 1
+        return from_uniforms(rng.random((batch, n)))
     if signal == "normal":
         return rng.standard_normal((batch, n))
     channels, length = recording(signal).shape
     starts = rng.integers(length - n + 1, size=batch)
     return windows(signal, n, starts, rng.integers(channels, size=batch))
+
+
+def from_uniforms(numbers):
+    """U(-1, 1) from numbers between 0 and 1."""
+    return numbers * 2 - 1
 
 
 def draw_block(signal, n, indices, generator, batch):
