@@ -13,6 +13,7 @@ from lct_lab import init as inits
 
 TOGETHER = 1 << 17  # frequencies or samples drawn at once, for a block of inits
 BLOCK = 64  # inits of a block, at most
+WORTH = 1 << 17  # frequencies and samples, in all, from which other threads share the work
 
 
 class Gradients(NamedTuple):
@@ -205,11 +206,6 @@ class Settings:
         return not isinstance(self.signal, str) and len(self.signal) == self.batch == 1
 
     @property
-    def alone(self):
-        """Whether a block of inits keeps to the thread that measures it."""
-        return self.fast and not nufft.is_large(self.n)
-
-    @property
     def fast(self):
         """Whether the fast engine is the one to use, and on the processor."""
         engine = self.engine
@@ -217,6 +213,13 @@ class Settings:
             size = (self.n, self.m, self.batch, self.dtype, self.device)
             engine = transform.choose_engine(*size, graph=False)
         return engine == "nufft" and self.device.type == "cpu"
+
+    def threads(self, count):
+        """On how many threads `count` inits are measured, each block of them on one."""
+        work = count * (self.n + self.m) * self.batch
+        if work < WORTH or not self.fast or nufft.is_large(self.n):
+            return 1
+        return torch.get_num_threads()
 
 
 def _in_range(signal, dtype):
@@ -304,13 +307,13 @@ def probe(
 
 def _measure(settings, count):
     """The columns of inits 0 … count - 1, by blocks, on several threads where that pays."""
+    workers = settings.threads(count)
     largest = max(settings.n * settings.batch, settings.m)
-    size = max(1, min(BLOCK, TOGETHER // largest))
+    size = max(1, min(BLOCK, TOGETHER // largest, -(-count // (2 * workers))))
     firsts = range(0, count, size)
     sizes = [min(size, count - first) for first in firsts]
-    workers = min(len(firsts), torch.get_num_threads())
     measure = partial(_columns, settings)
-    if workers == 1 or not settings.alone:
+    if workers == 1:
         blocks = list(map(measure, firsts, sizes))
     else:
         with ThreadPoolExecutor(workers) as threads:

@@ -15,7 +15,7 @@ import numpy as np
 
 from lct_lab.checks import require_choice
 
-PACKAGES = ("lct_lab", "torch", "numpy", "pandas", "pyarrow", "finufft")
+PACKAGES = ("lct_lab", "torch", "numpy", "scipy", "pandas", "pyarrow", "finufft", "numba")
 # what rows must share to belong in one table
 MADE_BY = ("code", "versions", "dtype", "seed", "signal", "batch", "amplitudes", "engine")
 

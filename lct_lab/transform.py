@@ -153,20 +153,23 @@ DENSE = {  # fixed, by N M, by N M B
 NUFFT = {  # fixed, by B, by B (N + M), in either precision
     "graph": (1_140_000, 4000, 125),
     "plain": (270_000, 4000, 100),
+    "kernels": (80_000, 200, 23.5),  # where numba compiles them
 }
 
 
-def costs(n, m, batch, dtype, graph=False):
+def costs(n, m, batch, dtype, graph=False, device="cpu"):
     """Nanoseconds of the loss and its gradients by each engine, on one thread.
 
     dense: fixed + N M (p + q B),    nufft: fixed + B (s + r (N + M))
 
-    With `graph` by torch's backward pass, without by `gradients`.
+    With `graph` by torch's backward pass, without by `gradients`, whose fast engine at small sizes
+    is `kernels` where that can be had.
     """
     use = "graph" if graph else "plain"
+    compiled = not graph and torch.device(device).type == "cpu" and nufft.is_small(n, m)
     fixed, p, q = DENSE[use, dtype]
     dense = fixed + n * m * (p + q * batch)
-    fixed_fast, s, r = NUFFT[use]
+    fixed_fast, s, r = NUFFT["kernels" if compiled else use]
     fast = fixed_fast + batch * (s + r * (n + m))
     return {"dense": dense, "nufft": fast}
 
@@ -178,7 +181,7 @@ def choose_engine(n, m, batch, dtype, device, graph=True):
     benchmarks/engine.py finds the choice at most 1.1 times slower than the better engine. On CUDA
     dense unless cufinufft is installed.
     """
-    expected = costs(n, m, batch, dtype, graph)
+    expected = costs(n, m, batch, dtype, graph, device)
     if expected["dense"] <= expected["nufft"]:
         return "dense"
     if torch.device(device).type != "cpu":

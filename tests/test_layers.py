@@ -16,6 +16,7 @@ IMPORTS = {
     "__main__": {"sweeps"},
     "book": {"tables"},
     "checks": set(),
+    "compiled": set(),
     "comparison": {"init", "intervals", "laws", "plots", "probes", "signals", "tables"},
     "explore": {
         "book",
@@ -28,15 +29,17 @@ IMPORTS = {
         "tables",
         "transform",
     },
-    "init": set(),
+    "init": {"compiled", "streams"},
     "intervals": {"tables"},
+    "kernels": {"compiled"},
     "laws": {"init"},
     "models": {"init", "transform"},
     "modules": {"probes"},
-    "nufft": set(),
+    "nufft": {"compiled", "kernels"},
     "plots": {"init", "tables"},
     "probes": {"init", "nufft", "signals", "transform"},
     "signals": set(),
+    "streams": {"compiled"},
     "sweeps": {"init", "probes", "signals", "tables"},
     "tables": set(),
     "training": {"init", "laws", "models", "nufft", "signals", "transform"},
@@ -93,6 +96,7 @@ def test_heavy_and_foreign_packages_stay_where_they_belong(unit):
     assert not packages & NEVER.get(unit, set())
     assert not packages & {"dask", "distributed", "papermill"}
     assert unit == "nufft" or "finufft" not in packages
+    assert unit == "compiled" or "numba" not in packages
 
 
 def test_the_stated_imports_have_no_circle():
@@ -110,7 +114,7 @@ def test_the_thin_part_does_not_need_the_chapters():
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    heavy = "{'torch', 'pandas', 'scipy', 'matplotlib', 'finufft', 'numpy'}"
+    heavy = "{'torch', 'pandas', 'scipy', 'matplotlib', 'finufft', 'numba', 'numpy'}"
     program = f"import sys, lct_lab; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr

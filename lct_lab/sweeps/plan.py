@@ -15,10 +15,13 @@ from lct_lab.checks import require_size
 PACKAGE = Path(__file__).resolve().parent.parent
 CODE = (
     "checks.py",
+    "compiled.py",
     "init.py",
+    "kernels.py",
     "nufft.py",
     "probes.py",
     "signals.py",
+    "streams.py",
     "sweeps/plan.py",
     "sweeps/shards.py",
     "tables.py",
