@@ -282,19 +282,19 @@ def gradients(x, a, w1, w2=None):
     """
     starts, m = w1.shape
     _, batch, n = x.shape
+    _, cells = _scale(n)
     totals = np.zeros((starts, 5))
     by_w1 = np.zeros((starts, m))
     by_w2 = by_w1 if w2 is None else np.zeros((starts, m))
-    _, cells = _scale(n)
     for i in _slices(starts, TOGETHER // max(WIDTH * m, 2 * cells * batch)):
         signals = x[i] if len(x) > 1 else x
         back = None if w2 is None else w2[i]
         for b in _slices(batch, TOGETHER // (2 * cells)):
             rows = signals[:, b].reshape(-1, n)
             _add(rows, a[i], w1[i], back, totals[i], by_w1[i], by_w2[i])
-    if w2 is None:
-        return totals / batch, by_w1 / batch, None
-    return totals / batch, by_w1 / batch, by_w2 / batch
+    for sums in (totals, by_w1) if w2 is None else (totals, by_w1, by_w2):
+        sums /= batch
+    return totals, by_w1, None if w2 is None else by_w2
 
 
 def _slices(count, most):

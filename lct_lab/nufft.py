@@ -162,7 +162,8 @@ def _pair(v, w):
 
 def as_doubles(values):
     """A real tensor on the processor as a float64 array."""
-    return values.detach().double().resolve_neg().numpy()
+    found = values.numpy(force=True)  # detached, and its sign resolved
+    return found if found.dtype == np.float64 else found.astype(float)
 
 
 def _complex(v):
@@ -272,7 +273,8 @@ def _set_points(plan, w):
 
 def _require_finite(w):
     """Raise for a frequency that is not finite, with which finufft would end Python."""
-    if math.isfinite(w.sum()):  # cheaper than to look at each
+    # cheaper than to look at each; from some size on a product would start threads of its own
+    if math.isfinite(w.dot(w) if len(w) < 10_000 else w.sum()):
         return
     strange = w[~np.isfinite(w)]
     if len(strange):
@@ -369,9 +371,8 @@ def gradients_of_starts(x, a, w1, w2=None, *, double=True):
     found = kernels(x.shape[2], w1.shape[1])
     if found is None:
         return _one_by_one(x, a, w1, w2, double)
-    _require_finite(w1.reshape(-1))
-    if w2 is not None:
-        _require_finite(w2.reshape(-1))
+    for w in (w1,) if w2 is None else (w1, w2):
+        _require_finite(w.reshape(-1))
     return found.gradients(x, a, w1, w2)
 
 
