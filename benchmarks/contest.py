@@ -7,6 +7,7 @@ memory is the peak of a fresh process less what the imports take.
 import multiprocessing
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -91,6 +92,51 @@ def three_executions(n, m):
         plan.setpts(w2)
         plan.execute_adjoint(strengths)
         plan.execute(modes)
+
+    return run
+
+
+STAGES = {  # of a block of starts, the functions of `kernels` that do it
+    "kernel weights": ("_locate",),
+    "FFT": ("dct",),
+    "spread, interpolate": ("_spread", "_interpolate"),
+    "sums": ("_waves", "_coefficients", "_residuals", "_gradients"),
+}
+
+
+def stages(n, inits=32, turns=20):
+    """Microseconds a start of `probe` at N = M = n, one thread, by stage: {stage: time}.
+
+    Medians of `turns` blocks. Needs numba, which compiles what is timed here.
+    """
+    from lct_lab import kernels
+
+    settings = dict(init="random", tied=False, amplitudes=None, signal="uniform", batch=1, seed=0)
+    settings |= dict(engine="nufft", dtype=torch.float64, device="cpu")
+    spent = dict.fromkeys(("draw", *STAGES, "the rest"), 0.0)
+    places = {name: stage for stage, names in STAGES.items() for name in names}
+    clocks = {name: _clocked(getattr(kernels, name), spent, places[name]) for name in places}
+    draw = _clocked(probes._draw, spent, "draw")
+    found = []
+    with patch.multiple(kernels, **clocks), patch.object(probes, "_draw", draw):
+        for first in range(0, (turns + 2) * inits, inits):
+            spent.update(dict.fromkeys(spent, 0.0))
+            start = time.perf_counter()
+            probes.probe_rows(n, n, first, inits, **settings)
+            spent["the rest"] = time.perf_counter() - start - sum(spent.values())
+            found.append(list(spent.values()))
+    medians = np.median(found[2:], axis=0) / inits * 1e6
+    return dict(zip(spent, medians.tolist(), strict=True))
+
+
+def _clocked(function, spent, stage):
+    """`function`, whose time is added to that of its stage."""
+
+    def run(*arguments, **options):
+        start = time.perf_counter()
+        result = function(*arguments, **options)
+        spent[stage] += time.perf_counter() - start
+        return result
 
     return run
 

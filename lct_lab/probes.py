@@ -11,7 +11,7 @@ import torch
 from lct_lab import checks, nufft, signals, transform
 from lct_lab import init as inits
 
-TOGETHER = 1 << 17  # frequencies or samples drawn at once, for a block of inits
+TOGETHER = 1 << 16  # frequencies or samples drawn at once, for a block of inits
 BLOCK = 64  # inits of a block, at most
 WORTH = 1 << 17  # frequencies and samples, in all, from which other threads share the work
 
