@@ -386,19 +386,17 @@ def _one_by_one(x, a, w1, w2, double):
         if x.shape[1] == 1:
             sums = pair_sums(x[0], w1.reshape(-1), double).reshape(starts, 1, m)
     back = [None] * starts if w2 is None else w2
-    totals = np.empty((starts, 5))
-    by_w1 = np.empty((starts, m))
-    by_w2 = None if w2 is None else np.empty((starts, m))
-    given = zip(signals, a, w1, back, sums, strict=True)
-    for i, (signal, amplitudes, own, other, known) in enumerate(given):
-        *numbers, by_own, by_other = gradients(
-            signal, *amplitudes.tolist(), own, other, sums=known, double=double
-        )
-        totals[i] = numbers
-        by_w1[i] = by_own
-        if by_w2 is not None:
-            by_w2[i] = by_other
-    return totals, by_w1, by_w2
+    found = [
+        gradients(signal, *amplitudes.tolist(), own, other, sums=known, double=double)
+        for signal, amplitudes, own, other, known in zip(signals, a, w1, back, sums, strict=True)
+    ]
+    *totals, by_w1, by_w2 = zip(*found, strict=True)
+    return np.array(totals).T, _rows(by_w1), None if w2 is None else _rows(by_w2)
+
+
+def _rows(arrays):
+    """Arrays as the rows of one, which of one array is a view of it."""
+    return arrays[0][None] if len(arrays) == 1 else np.array(arrays)
 
 
 def kernels(n, m):
