@@ -165,6 +165,7 @@ def test_a_block_draws_what_each_init_draws(name, amplitudes, first):
         assert np.array_equal(w1[i], first_w) and np.array_equal(w2[i], second_w)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 @pytest.mark.parametrize("side", [2, 3])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_frequencies_that_are_not_finite_are_the_sentence_of_the_other_path(side, bad):
