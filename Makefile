@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV): some minutes the first time"
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt torch \
 	  $${TORCH_INDEX:+--extra-index-url "$$TORCH_INDEX"}
-	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[test,cluster,bench]"
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[test,cluster,bench,fast]"
 	@pwd -P > $@
 
 notebooks: $(STAMP)

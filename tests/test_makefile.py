@@ -207,13 +207,13 @@ def test_what_was_saved_in_the_lab_is_kept_and_other_copies_follow(project):
 
 def test_environment_is_pyprojects():
     text = (ROOT / "environment.yml").read_text()
-    assert "-e .[test,cluster,bench]" in text and "-c constraints.txt" in text
+    assert "-e .[test,cluster,bench,fast]" in text and "-c constraints.txt" in text
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"python{project['requires-python']}" in text
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     named = {line.split("==")[0] for line in lines if "==" in line}
     assert named <= {re.split("[<>=]", requirement)[0] for requirement in project["dependencies"]}
-    assert ".[test,cluster,bench]" in (ROOT / "Makefile").read_text()
+    assert ".[test,cluster,bench,fast]" in (ROOT / "Makefile").read_text()
 
 
 def test_what_continuous_integration_runs_is_there():
