@@ -212,7 +212,8 @@ def test_environment_is_pyprojects():
     assert f"python{project['requires-python']}" in text
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     named = {line.split("==")[0] for line in lines if "==" in line}
-    assert named <= {re.split("[<>=]", requirement)[0] for requirement in project["dependencies"]}
+    wanted = project["dependencies"] + project["optional-dependencies"]["fast"]
+    assert named <= {re.split("[<>=]", requirement)[0] for requirement in wanted}
     assert ".[test,cluster,bench,fast]" in (ROOT / "Makefile").read_text()
 
 
