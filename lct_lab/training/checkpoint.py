@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
-from lct_lab.training.schedules import CoarseToFine, Constant
+from lct_lab.training.schedules import CoarseToFine, Constant, LookBack
 from lct_lab.training.settings import AMPLITUDES
 
-MAGIC = b"lct_lab checkpoint 3\n"  # its number changes when older files give other numbers
+MAGIC = b"lct_lab checkpoint 4\n"  # its number changes when older files give other numbers
 ENTRIES = {
     *("settings", "start", "model", "frozen", "optimizer"),
-    *("generator", "step", "history", "trace"),
+    *("generator", "step", "history", "trace", "best"),
 }
 _STRANGE = "checkpoint must be one that fit wrote, got {}, which holds something else"
 LIBRARIES = ("torch", "numpy", "finufft")  # the last bits depend on their versions
@@ -34,9 +34,10 @@ def require_path(path, schedule):
     found = Path(os.path.realpath(path))
     if not os.fspath(path) or found.is_dir() or not found.parent.is_dir():
         raise ValueError(f"checkpoint must be a file in a folder that exists, got {str(path)!r}")
-    if type(schedule) not in (CoarseToFine, Constant):
+    if type(schedule) not in (CoarseToFine, Constant, LookBack):
         raise TypeError(
-            "checkpoint must go with CoarseToFine or Constant, whose numbers can be stored, "
+            "checkpoint must go with CoarseToFine, Constant or LookBack, whose numbers can be "
+            "stored, "
             f"got a schedule {type(schedule).__name__}"
         )
     return found
@@ -60,6 +61,7 @@ def save(path, training, step):
         "step": step,
         "history": training.history,
         "trace": [torch.from_numpy(w) for w in training.trace],
+        "best": training.best and training.best._asdict(),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -99,6 +101,7 @@ def load(path, training):
         training.model.load_state_dict(state["model"])
         training.optimizer.load_state_dict(state["optimizer"])
         training.generator.bit_generator.state = state["generator"]
+        training.recall(state["best"])
     except Exception as error:
         raise ValueError(_STRANGE.format(path)) from error
     _keep_rows(training, state)
@@ -164,6 +167,7 @@ def _settings(training):
         "seed": settings.seed,
         "objective": objective if sampled else "expected",
         "batch": settings.batch if sampled else None,
+        "patience": settings.patience,
     } | {name: version(name) for name in LIBRARIES}
 
 
@@ -182,7 +186,7 @@ def _require_same(path, state, training):
                 f"checkpoint must be of a training with {name} {value}, "
                 f"got {stored.get(name)} in {path}"
             )
-    if training.start not in (state["start"], _start_of_end(state, training)):
+    if training.start not in (state["start"], *_starts_of_end(state, training)):
         raise ValueError(
             "checkpoint must be of a training from the model's own numbers, of SHA-256 "
             f"{training.start}, or its result; got {state['start']} in {path}"
@@ -196,13 +200,15 @@ def _require_same(path, state, training):
         raise ValueError(f"paths must be False as in {path}, whose rows have none, got True")
 
 
-def _start_of_end(state, training):
-    """What `start` is of a model that a training has just left, at this very checkpoint."""
-    ended = {
-        name: value * training.stretch if name in AMPLITUDES else value
-        for name, value in state["model"].items()
-    }
-    return digest(ended | state["frozen"])
+def _starts_of_end(state, training):
+    """What `start` may be of a model that a training has just left, at this very checkpoint."""
+    for values in (state["model"], state["best"] and state["best"]["values"]):
+        if values:
+            ended = {
+                name: value * training.stretch if name in AMPLITUDES else value
+                for name, value in values.items()
+            }
+            yield digest(ended | state["frozen"])
 
 
 def digest(parameters):
