@@ -52,9 +52,10 @@ def compare(
 ):
     """Measure the gradients of many random starts, predict them, and say whether they agree.
 
-    Returns a `Comparison`. Arguments as in `probe` and `predict`. A recording's name stands for one
-    table of windows, drawn once, so that the law is asked about what was measured. confidence : of
-    all the verdicts together, between 0 and 1.
+    Returns a `Comparison`. Arguments as in `probe` and `predict`. The law is asked about what was
+    measured: of a table of windows about those rows that the starts draw, and a recording's name
+    stands for one table of windows, drawn once. confidence : of all the verdicts together, between
+    0 and 1.
 
     Raises ValueError where no law covers the settings, with the sentence of `predict`, before
     anything is measured, and TypeError or ValueError naming an argument as `probe` does.
@@ -64,11 +65,11 @@ def compare(
     probes.require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     checks.require_place(dtype, device)
     table = windows(signal, n, m, init=init, inits=inits, batch=batch, seed=seed)
-    settings = dict(init=init, tied=tied, amplitudes=amplitudes, signal=table, batch=batch)
-    law = predicted(n, m, **settings, dtype=dtype)
-    raw = probes.probe(
-        n, m, **settings, inits=inits, seed=seed, engine=engine, dtype=dtype, device=device
-    )
+    shared = dict(init=init, tied=tied, amplitudes=amplitudes, batch=batch)
+    seen = signals.seen(signals.check(table, n, batch), inits, batch)
+    law = predicted(n, m, **shared, signal=seen, dtype=dtype)
+    settings = dict(signal=table, inits=inits, seed=seed, engine=engine, dtype=dtype, device=device)
+    raw = probes.probe(n, m, **shared, **settings)
     if isinstance(signal, str):
         raw.attrs["signal"] = signal
     return Comparison(judged(raw, law, confidence=confidence), _loss(raw, law), raw, law)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lct_lab import scaling
 from lct_lab.checks import require_choice
 
 PACKAGES = ("lct_lab", "torch", "numpy", "pandas", "pyarrow", "finufft")
@@ -222,10 +223,12 @@ def scale(raw, by="group"):
 
     keys = [by] if isinstance(by, str) else list(by)
     require_columns("raw", raw, (*keys, "rms"))
-    squares = raw.assign(square=raw["rms"] ** 2).groupby(by, sort=False, observed=True)["square"]
+    unit = scaling.unit(raw["rms"].to_numpy(dtype=float))[0]
+    squared = raw.assign(square=(raw["rms"] / unit) ** 2)
+    squares = squared.groupby(by, sort=False, observed=True)["square"]
     error_of_mean = squares.std() / squares.count() ** 0.5
     measured, error = root_of_mean(squares.mean(), error_of_mean)
-    return pd.DataFrame({"measured": measured, "error": error})
+    return pd.DataFrame({"measured": measured * unit, "error": error * unit})
 
 
 def root_of_mean(mean, error):

@@ -18,6 +18,7 @@ CODE = (
     "init.py",
     "nufft.py",
     "probes.py",
+    "scaling.py",
     "signals.py",
     "sweeps/plan.py",
     "sweeps/shards.py",
