@@ -155,3 +155,58 @@ def require_scalar(name, value, like):
         require_real_tensor(name, value, like=like)
     require_number(name, value.item())
     return value.reshape(()) if value.ndim else value
+
+
+def require_names(name, value):
+    """Return one name or several, such as of columns, as a list of at least one."""
+    names = [value] if isinstance(value, str) else value
+    known = hasattr(names, "__iter__") and all(isinstance(each, str) for each in names)
+    if not known or not (found := list(names)):
+        raise TypeError(
+            f"{name} must be the name of a column or a list of such, got {short(value)}"
+        )
+    return found
+
+
+def require_table(name, table, keys=(), numbers=(), *, once=False):
+    """Raise unless `table` is a DataFrame with these columns, and some rows.
+
+    keys : columns by which rows are told apart, without a missing entry; with `once` no two rows
+    have the same. numbers : columns of finite real numbers.
+    """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"{name} must be a DataFrame, got {type(table).__name__}")
+    if missing := [column for column in (*keys, *numbers) if column not in table]:
+        expected = ", ".join((*keys, *numbers))
+        raise ValueError(f"{name} must have the columns {expected}, got none called {missing}")
+    for column in (*keys, *numbers):
+        if isinstance(table[column], pd.DataFrame):
+            raise ValueError(f"{name} must have each column once, got {column} several times")
+    if table.empty:
+        raise ValueError(f"{name} must have at least one row, got none")
+    for column in keys:
+        if table[column].isna().any():
+            raise ValueError(f"{name} must have a {column} in every row, got rows without")
+    for column in numbers:
+        _require_numbers(name, column, table[column])
+    if once and (again := table.duplicated(list(keys))).any():
+        first = table.loc[again, list(keys)].iloc[0]
+        seen = ", ".join(f"{column} {value}" for column, value in first.items())
+        raise ValueError(
+            f"{name} must have one row for each of {', '.join(keys)}, got several for {seen}"
+        )
+
+
+def _require_numbers(name, column, values):
+    from pandas.api import types
+
+    if (
+        not types.is_numeric_dtype(values)
+        or types.is_bool_dtype(values)
+        or values.dtype.kind == "c"
+    ):
+        raise TypeError(f"{name} must have real numbers in {column}, got {values.dtype}")
+    if not np.isfinite(values.to_numpy(dtype=float, na_value=np.nan)).all():
+        raise ValueError(f"{name} must have finite numbers in {column}, got a NaN or an infinity")

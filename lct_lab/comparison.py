@@ -16,7 +16,6 @@ import torch
 
 from lct_lab import checks, intervals, probes, signals
 from lct_lab import init as starts
-from lct_lab.tables import require_columns
 from lct_lab.tables import scale as scale  # one of the pieces
 
 # of each statistic the law's column, the one that its band is relative to, and the band
@@ -189,12 +188,17 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
 
     raw : rows of `probe`, or a list of such. law : of `predicted` or `predict`, by group, or None
     where no law covers the settings: then predicted is NaN and the verdict "no law". Raises
-    ValueError naming what is missing.
+    ValueError or TypeError naming what is missing, or comes twice.
     """
     require_confidence(confidence)
-    raw = pd.DataFrame(raw)
+    for name in checks.require_names("statistics", statistics):
+        checks.require_choice("statistics", name, STATISTICS)
+    raw = pd.DataFrame(raw) if isinstance(raw, list) else raw
+    checks.require_table("raw", raw, ["init", "group"], once=True)
     if law is None:
         law = pd.DataFrame(columns=LAW, index=raw["group"].unique(), dtype=float)
+    else:
+        checks.require_table("law", law, numbers=LAW)
     level = 1 - (1 - confidence) / (len(statistics) * len(law))
     parts = {name: _measured(raw, level, name) for name in statistics}
     found = pd.concat(parts, names=["statistic", "group"])
@@ -271,7 +275,7 @@ def _measured(raw, confidence, statistic):
         "mean": ("mean", intervals.of_mean),
         "median": ("median_abs", intervals.of_median),
     }[statistic]
-    require_columns("raw", raw, ("init", "group", column))
+    checks.require_table("raw", raw, ["init", "group"], [column], once=True)
     order = list(raw["group"].unique())
     wide = raw.pivot(index="init", columns="group", values=column)[order]
     found = of(wide.to_numpy(dtype=float), confidence)._asdict()
@@ -291,6 +295,7 @@ def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=N
     error. unit : what band is relative to, None for |predicted|. Raises ValueError for a band that
     is not positive.
     """
+    require_confidence(confidence)
     table = _beside(measured, error, predicted, band)
     known = table["predicted"].notna()
     if interval is None:

@@ -78,11 +78,13 @@ def save_figure(figure, name, alt):
     The same picture gives the same bytes. Returns a `Picture`, which a notebook displays as the PNG
     with `alt`, a sentence for readers who cannot see it; its `path` is that of the PNG. In an
     interactive session it also prints where that is. Raises ValueError for a name that is not a
-    plain one, OSError naming the path.
+    plain one or an alt without words, TypeError for what is no figure or text, OSError naming the
+    path.
     """
     import matplotlib.pyplot as plt
 
     tables.require_name(name)
+    _require_picture(figure, alt)
     same = {key: STYLE[key] for key in ("svg.hashsalt", "svg.fonttype")}
     with ExitStack() as files, plt.rc_context(same):
         for suffix, metadata in FORMATS.items():
@@ -92,6 +94,18 @@ def save_figure(figure, name, alt):
     plt.close(figure)
     tables.tell(path)
     return Picture(path.read_bytes(), alt, path)
+
+
+def _require_picture(figure, alt):
+    from matplotlib.figure import FigureBase
+
+    if not isinstance(figure, FigureBase):
+        raise TypeError(f"figure must be a matplotlib Figure, got {type(figure).__name__}")
+    wanted = "alt must be a sentence for readers who cannot see the figure"
+    if not isinstance(alt, str):
+        raise TypeError(f"{wanted}, got {alt!r}")
+    if not alt.strip():
+        raise ValueError(f"{wanted}, got {alt!r}")
 
 
 class Picture:

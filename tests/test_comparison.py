@@ -198,10 +198,26 @@ def test_bands_and_rows_that_cannot_be_judged_are_named():
     for policy in (lambda m: judge(m, 0.1, 1.0, 0), lambda m: by_errors(m, 1.0, 0)):
         with pytest.raises(ValueError, match="band must be a positive relative width, got 0"):
             policy(pd.Series([1.0]))
-    with pytest.raises(
-        ValueError, match=r"raw must have the columns .* none called \['init', 'rms'\]"
-    ):
+    with pytest.raises(ValueError, match=r"raw must have the columns .* none called \['init'\]"):
         judged(pd.DataFrame({"group": ["a1"]}), None)
+
+
+def test_rows_and_laws_that_do_not_fit_are_a_sentence():
+    raw = probe(64, 64, inits=3)
+    law = lct_lab.predict(64, 64)
+    for arguments, words in (
+        ((pd.concat([raw, raw]), law), "raw must have one row for each of init, group, got sev"),
+        ((raw, law.drop(columns="band")), r"law must have the columns .* called \['band'\]"),
+        ((raw, 3), "law must be a DataFrame, got int"),
+        ((raw.assign(rms="1"), law), "raw must have real numbers in rms"),
+        (([], None), "raw must have the columns init, group"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            judged(*arguments)
+    with pytest.raises(ValueError, match="statistics must be one of rms, mean, median, got 'mode'"):
+        judged(raw, law, statistics=["mode"])
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1, got 2"):
+        judge(1.0, 0.1, 1.0, 0.1, confidence=2)
 
 
 def test_it_displays_and_draws_what_the_table_says(shuffled):

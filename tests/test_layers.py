@@ -39,7 +39,7 @@ IMPORTS = {
     "scaling": set(),
     "signals": {"scaling"},
     "sweeps": {"init", "probes", "signals", "tables"},
-    "tables": {"scaling"},
+    "tables": {"init", "scaling"},
     "training": {"init", "laws", "models", "nufft", "signals", "transform"},
     "transform": {"nufft"},
 }

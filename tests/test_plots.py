@@ -133,3 +133,18 @@ def test_style_is_set_only_when_asked():
     with plt.rc_context():
         plots.use_style()
         assert plt.rcParams["svg.hashsalt"] == "lct_lab"
+
+
+@pytest.mark.parametrize(
+    "given, alt, words",
+    [
+        (3, "A figure.", "figure must be a matplotlib Figure, got int"),
+        (None, None, "alt must be a sentence for readers who cannot see the figure, got None"),
+        (None, " ", "alt must be a sentence for readers who cannot see the figure, got ' '"),
+    ],
+)
+def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, words):
+    figure = plots.figure()[0] if given is None else given
+    with pytest.raises((TypeError, ValueError), match=words):
+        plots.save_figure(figure, "03-x", alt)
+    assert not list(tmp_path.rglob("03-x*"))
