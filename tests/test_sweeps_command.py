@@ -1,5 +1,6 @@
 """Sweeps from a terminal: what it prints, what it writes, and one sentence for what is wrong."""
 
+import json
 import os
 import pickle
 import re
@@ -233,3 +234,11 @@ def test_interrupts_are_one_sentence(tmp_path, workers):
     assert driver.returncode == 130
     assert "stopped; the finished blocks are kept, and the same command goes on\n" in said
     assert "Traceback" not in said and "Error" not in said
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    names = [f"{n}x40-random-00000000-{'0' * 16}.parquet" for n in range(3000)]
+    (tmp_path / "plan-0.json").write_text(json.dumps(names))
+    program = f"{sys.executable} -m lct_lab status {tmp_path} | head -n 1"
+    found = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("0 done, 3000 left, 0 failed, 0 damaged\n", "")

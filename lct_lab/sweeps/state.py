@@ -6,7 +6,7 @@ from pathlib import Path
 from reprlib import repr as short
 
 from lct_lab import tables
-from lct_lab.sweeps import log
+from lct_lab.sweeps import log, shards
 from lct_lab.sweeps.plan import digest
 
 ROW = ["n", "m", "start", "init", "group"]  # what tells one row of a directory from another
@@ -45,7 +45,8 @@ def status(directory, verify=False):
     """{"done", "left", "failed", "damaged"}: the names of planned shards, each in one list.
 
     Failed are those left whose last try failed; damaged those with other content than they were
-    written with, looked at where a length is not as logged or, with `verify`, in all. Raises
+    written with, or another block's, looked at where a length is not as logged or, with `verify`,
+    in all. Raises
     TypeError or ValueError where `directory` is none or holds no sweep.
     """
     directory = as_folder(directory)
@@ -76,7 +77,7 @@ def collect(directory):
     if any(found.values()):
         counts = ", ".join(f"{len(names)} {state}" for state, names in found.items())
         raise ValueError(f"{directory} must hold all the blocks of its sweeps, got {counts}")
-    table = tables.read(*(Path(directory) / name for name in done))
+    table = tables.joined([shards.read(Path(directory) / name) for name in done], done)
     once = table.drop_duplicates(ROW, ignore_index=True)  # blocks of two sizes share inits
     once.attrs = table.attrs
     return once
@@ -123,7 +124,7 @@ def _logged(directory):
 
 def _reads(path):
     try:
-        tables.read(path)
+        shards.read(path)
     except ValueError:
         return False
     return True
