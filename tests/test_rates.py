@@ -258,3 +258,10 @@ def test_bad_scales(scales, error, words):
 
 def test_a_rule_at_a_size():
     assert laws.RULES["a4 mean"](8, 8) == 5
+
+
+@pytest.mark.parametrize("lr", (float("nan"), float("inf"), 0, -1, 1e308, 5e-324))
+def test_rates_that_are_no_numbers_are_a_sentence(lr):
+    model = lct_lab.LCT(64, 64)
+    with pytest.raises(ValueError, match="^lr must "):
+        lct_lab.param_groups(model, "curvature", lr)

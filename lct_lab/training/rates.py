@@ -1,5 +1,6 @@
 """Scale rules as ordinary torch parameter groups."""
 
+import math
 import warnings
 from collections.abc import Mapping
 
@@ -63,10 +64,22 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     factors |= _derived(model, rule, optimizer, n)
     if scales is not None:
         factors |= _measured(model, rule, optimizer, scales)
-    return [
+    groups = [
         {"params": [parameter], "lr": lr * factors[name], "name": name}
         for name, parameter in parameters.items()
     ]
+    for group in groups:
+        _require_rate(group, lr)
+    return groups
+
+
+def _require_rate(group, lr):
+    """Raise where a factor takes the rate out of the numbers."""
+    if not 0 < group["lr"] < math.inf:
+        name, rate = group["name"], group["lr"]
+        raise ValueError(
+            f"lr must give rates above 0 and below infinity, got {lr}, {rate} of {name}"
+        )
 
 
 def require_positive(name, value):
