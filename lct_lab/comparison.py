@@ -157,6 +157,8 @@ class Comparison:
 
         if axes is None:
             axes = plots.figure(1, 2, width=10, height=4.2)[1]
+        if np.size(axes) != 2:
+            raise ValueError(f"axes must be two, got {np.size(axes)}")
         shown = self.table.loc[["rms", "median"]].reset_index()
         left, right = axes
         plots.measured(shown, ax=left).set_title(self.title(), fontsize=10)

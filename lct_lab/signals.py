@@ -23,10 +23,13 @@ ROUNDS = 10  # through a table, from which on all its rows count as drawn alike
 ROUNDED = 1e-12  # of a mean: what sums of ordinary numbers leave
 
 
-@cache
 def recording(name):
     """A recording as an array (channels, samples); RECORDINGS[name] has its source and licence."""
-    require_choice("name", name, RECORDINGS)
+    return _recorded(require_choice("name", name, RECORDINGS))
+
+
+@cache
+def _recorded(name):
     if name == "eeg":
         from matplotlib import cbook
 

@@ -81,6 +81,8 @@ def whole(path):
     it cannot be written.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise ValueError(f"path must be that of a file, got {str(path)!r}")
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{writer}.part")
     try:
@@ -119,33 +121,39 @@ def write(table, name):
 
     The index goes in where it says something: where it has a name, or is not of numbers. Returns
     `table` to display it; in an interactive session it also prints where it was written.
-    Raises ValueError for a name that is not a plain one, OSError naming the path.
+    Raises ValueError for a name that is not a plain one, TypeError for what is no DataFrame,
+    OSError naming the path.
     """
     path = output("data", f"{require_name(name)}.csv")
     _require_frame(table)
-    index = table.index
-    says = any(name is not None for name in index.names) or index.dtype.kind not in "iuf"
     with whole(path) as part:
-        table.to_csv(part, index=says, float_format="%.9g", lineterminator="\n")
+        table.to_csv(part, index=_says(table.index), float_format="%.9g", lineterminator="\n")
     tell(path)
     return table
+
+
+def _says(index):
+    """Whether an index says something that the columns do not."""
+    return any(name is not None for name in index.names) or index.dtype.kind not in "iuf"
 
 
 def write_raw(table, path):
     """Save raw rows as parquet: exact, with `table.attrs` and the versions, whole or not at all.
 
-    The versions are those that `table.attrs` has already, as of rows that were read, else the
-    present ones. The rows' hash goes in as well. Returns the table as it was saved. Raises
-    TypeError for what parquet does not hold, OSError naming the path.
+    An index that says something becomes columns. The versions are those that `table.attrs` has
+    already, as of rows that were read, else the present ones. The rows' hash goes in as well.
+    Returns the table as it was saved. Raises TypeError for what parquet does not hold or would give
+    back changed, OSError naming the path.
     """
     _require_frame(table)
-    saved = table.copy(deep=False)
+    saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
     saved.attrs = {"versions": provenance(), **table.attrs}
     try:
         json.dumps(saved.attrs)  # pandas would leave out what is no JSON, with a warning
         saved.attrs |= {"content": _content(saved)}
         data = _encoded(saved)
-    except (TypeError, ValueError) as error:
+        _require_the_same_back(saved, data)
+    except (TypeError, ValueError, NotImplementedError) as error:
         wanted = "table must have columns of one type each, and attrs of plain values"
         raise TypeError(f"{wanted}, to be saved as parquet: {error}") from None
     with whole(path) as unfinished:
@@ -158,6 +166,16 @@ def _require_frame(table):
 
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table must be a DataFrame, got {type(table).__name__}")
+
+
+def _require_the_same_back(table, data):
+    """Raise where a column comes back as something else, as one of lists does."""
+    import pandas as pd
+
+    plain = all(kind.kind in "biuf" or kind == "str" for kind in table.dtypes)
+    if not plain and _content(pd.read_parquet(io.BytesIO(data))) != table.attrs["content"]:
+        strange = [str(name) for name, kind in table.dtypes.items() if kind.kind not in "biuf"]
+        raise TypeError(f"{', '.join(strange)} would not be read as written")
 
 
 def _encoded(table):

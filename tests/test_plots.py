@@ -148,3 +148,18 @@ def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, 
     with pytest.raises((TypeError, ValueError), match=words):
         plots.save_figure(figure, "03-x", alt)
     assert not list(tmp_path.rglob("03-x*"))
+
+
+@pytest.mark.parametrize(
+    "draw, words",
+    [
+        (lambda rows: plots.strips(rows, value="x"), "must have the columns group, x, got none"),
+        (lambda rows: plots.scales(rows, x="n", measured="rms"), "got none called .'n'."),
+        (lambda rows: plots.measured(rows), "table must have the columns statistic, group, "),
+        (lambda rows: plots.residuals([rows]), "table must be a DataFrame, got list"),
+        (lambda rows: plots.matrix(np.zeros((0, 2))), "values must be a matrix of real numbers"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(draw, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        draw(probe(20, 15, inits=2))

@@ -312,15 +312,43 @@ def test_raw_rows_keep_the_versions_that_made_them(tmp_path):
     assert tables.read(tmp_path / "rows.parquet").attrs["versions"] == made
 
 
+def test_an_index_that_says_something_is_kept_with_raw_rows(tmp_path):
+    rows = pd.DataFrame({"rms": [1.0, 2.0]}, index=pd.Index(["a1", "a2"], name="group"))
+    tables.write_raw(rows, tmp_path / "rows.parquet")
+    assert tables.read(tmp_path / "rows.parquet").equals(rows.reset_index())
+
+
+def test_columns_of_many_kinds_come_back_as_they_were(tmp_path):
+    rows = pd.DataFrame(
+        {
+            "init": np.arange(2, dtype=np.int8),
+            "group": ["a1", None],
+            "kind": pd.Categorical(["x", "y"]),
+            "day": pd.date_range("2020", periods=2),
+            "count": pd.array([1, None], dtype="Int64"),
+        }
+    )
+    tables.write_raw(rows, tmp_path / "rows.parquet")
+    assert tables.read(tmp_path / "rows.parquet").equals(rows)
+
+
 @pytest.mark.filterwarnings("error")
 def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
     path = out / "rows.parquet"
     mixed = pd.DataFrame({"scale": [1, "a", {}]}, dtype=object)
     strange = pd.DataFrame({"scale": [1.0]})
     strange.attrs["signal"] = object()
-    for table, words in ((mixed, "columns of one type each"), (strange, "attrs of plain values")):
+    lists = pd.DataFrame({"scale": [[1, 2], [3]]})
+    for table, words in (
+        (mixed, "columns of one type each"),
+        (strange, "attrs of plain values"),
+        (lists, "scale would not be read as written"),
+        (pd.DataFrame({"scale": [1j]}), "columns of one type each"),
+    ):
         with pytest.raises(TypeError, match=words):
             tables.write_raw(table, path)
+    with pytest.raises(ValueError, match="path must be that of a file"):
+        tables.write_raw(pd.DataFrame({"scale": [1.0]}), "a\0")
     for write in (lambda: tables.write([1], "03-x"), lambda: tables.write_raw(3, path)):
         with pytest.raises(TypeError, match="table must be a DataFrame, got"):
             write()
