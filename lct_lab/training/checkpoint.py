@@ -295,7 +295,11 @@ def _locked(lock, path):
     import fcntl  # where there is none, everything works but checkpoints
 
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            reason = f"checkpoint could not be written, {error.strerror}"
+            raise OSError(error.errno, reason, str(path)) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
