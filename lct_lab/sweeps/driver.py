@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from lct_lab import tables
+from lct_lab.checks import require_flag
 from lct_lab.sweeps import log, shards, state
 from lct_lab.sweeps.plan import blocks, shard_name
 
@@ -56,6 +57,7 @@ def sweep(
         tied=tied, seed=seed, signal=signal, batch=batch, amplitudes=amplitudes, engine=engine
     )
     _require_executor(executor)
+    require_flag("progress", progress)
     planned = {shard_name(found): found for found in blocks(n, m, init, inits, block, **settings)}
     folder = state.make_folder(directory)
     shards.clear_leftovers(folder)
@@ -142,7 +144,7 @@ class _Run:
         """Whether a shard is there, undamaged and of its own block; damage is reported."""
         path = self.directory / name
         try:
-            table = shards.read(path) if path.exists() else None
+            table = shards.read(path) if path.is_file() else None
         except ValueError as error:
             print(error, file=sys.stderr)
             log.append(self.directory, damaged=name)

@@ -6,6 +6,7 @@ from pathlib import Path
 from reprlib import repr as short
 
 from lct_lab import tables
+from lct_lab.checks import require_flag
 from lct_lab.sweeps import log, shards
 from lct_lab.sweeps.plan import digest
 
@@ -49,7 +50,7 @@ def status(directory, verify=False):
     in all. Raises
     TypeError or ValueError where `directory` is none or holds no sweep.
     """
-    directory = as_folder(directory)
+    directory, verify = as_folder(directory), require_flag("verify", verify)
     names, sizes = _planned(directory), _sizes(directory)
     logged, failed = _logged(directory)
     found = {"done": [], "left": [], "failed": [], "damaged": []}
@@ -96,15 +97,20 @@ def _names(plan):
         names = json.loads(plan.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{plan} is damaged: {error}") from None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{plan} is damaged: it is not a list of names")
+    if not isinstance(names, list) or not names or not all(map(_is_name, names)):
+        raise ValueError(f"{plan} is damaged: it is not a list of names of shards")
     return names
+
+
+def _is_name(name):
+    return isinstance(name, str) and name == Path(name).name and name.endswith(".parquet")
 
 
 def _sizes(directory):
     """The bytes of each shard that is there."""
     with os.scandir(directory) as files:
-        return {file.name: file.stat().st_size for file in files if file.name.endswith(".parquet")}
+        shards_there = [file for file in files if file.name.endswith(".parquet") and file.is_file()]
+        return {file.name: file.stat().st_size for file in shards_there}
 
 
 def _logged(directory):
