@@ -28,6 +28,7 @@ LAW = ("mean", "rms", "median_abs", "band", "median_band")
 STATISTICS = tuple(LAW_COLUMNS)
 VERDICTS = ("within", "undecided", "outside")
 CONFIDENCE = 0.95  # of all the verdicts of one table together
+MOST = 1e15  # starts: what more of them would decide, none will
 WINDOWS = 64  # the fewest windows by which a recording is described
 # a gradient that cancels is measured as rounding: at most this share of its size if nothing cancels
 ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -254,7 +255,7 @@ def _starts(table, width, inits, level):
     of_right_law = inits * ((z + 1) * error / width) ** 2
     to_the_edge = inits * (z * error / (gap - width)) ** 2
     needed = of_right_law.where(of_right_law > inits, to_the_edge)
-    wanted = needed.where((table["verdict"] == "undecided") & np.isfinite(needed))
+    wanted = needed.where((table["verdict"] == "undecided") & (needed < MOST))
     digit = 10.0 ** (np.floor(np.log10(wanted)) - 1)
     return (np.ceil(wanted / digit) * digit).round().astype("Int64")
 

@@ -269,3 +269,8 @@ def test_a_signal_that_a_law_could_not_say_is_a_sentence(size):
     words = "signal must be between 1e-40 and 1e.40 at its largest, got"
     with pytest.raises(ValueError, match=words):
         compare(64, 64, signal=np.random.default_rng(0).standard_normal((40, 64)) * size)
+
+
+def test_what_no_number_of_starts_would_decide_is_left_open():
+    found = compare(64, 64, amplitudes=(1e60, 1, 1, 1), inits=10)
+    assert found.table["starts"].isna().any() and "starts would decide" in repr(found)
