@@ -229,3 +229,9 @@ def test_what_the_starts_see_of_a_table_is_what_they_draw():
         assert (np.unique(seen, axis=0) == np.unique(drawn, axis=0)).all()
         assert seen.mean() == pytest.approx(drawn.mean())
     assert signals.seen("uniform", 3) == "uniform"
+
+
+@pytest.mark.parametrize("name", ("birds", None, ["eeg"]))
+def test_a_recording_that_is_none_is_a_sentence(name):
+    with pytest.raises(ValueError, match="name must be one of eeg, ecg, sunspots, got"):
+        signals.recording(name)
