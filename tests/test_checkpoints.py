@@ -53,13 +53,15 @@ def path(tmp_path):
         {"objective": "uniform", "batch": 5},
         {"objective": TABLE, "batch": 5, "paths": True},
         {"schedule": None, "rule": "raw", "lr": 1e-3},
+        dict(optimizer="newton", lr=1.0, schedule=training.LookBack(16, octave=3), patience=9),
     ],
 )
 @pytest.mark.parametrize("tied", [True, False])
 def test_it_goes_on_to_the_same_bytes(path, tied, options):
-    whole = train(model=lct(tied=tied), **options)
+    m = 16 if options.get("optimizer") == "newton" else 12
+    whole = train(model=lct(m=m, tied=tied), **options)
     for steps in (1, 7, 25, 40, 40):  # of which 7 and 25 have a last row that the whole has not
-        again = train(path, lct(tied=tied), **options | {"steps": steps})
+        again = train(path, lct(m=m, tied=tied), **options | {"steps": steps})
     assert same(again, whole)
     assert os.listdir(path.parent) == ["state.pt"]
 
@@ -75,7 +77,7 @@ def test_a_model_that_was_just_trained_goes_on_too(path):
 
 
 def test_an_early_stop_is_gone_on_with(path):
-    options = dict(steps=400, target=1e-2, every=5, paths=True)
+    options = dict(steps=400, target=1e-2, every=5, paths=True, optimizer="adam")
     whole = lct_lab.recover(10, **options)
     for target in (0.5, 1e-2, 1e-2):  # stopped early, gone on with, and asked for once more
         again = lct_lab.recover(10, **options | {"target": target}, checkpoint=path)
@@ -164,6 +166,8 @@ def test_nothing_in_a_file_is_executed(path):
     "change",
     [
         {"settings": ["n", 16]},
+        {"best": {"values": 3}},
+        {"best": {"values": {"a1": 1}, "loss": 1.0, "step": 1}},
         {"model": {}},
         {"step": "3"},
         {"step": -3},
@@ -297,7 +301,7 @@ class Own(training.Constant):
             "state.pt",
             {"schedule": Own(16)},
             TypeError,
-            "checkpoint must go with CoarseToFine or Constant, .* got a schedule Own",
+            "checkpoint must go with CoarseToFine, Constant or LookBack, .* got a schedule Own",
         ),
     ],
 )

@@ -10,15 +10,17 @@ import io
 import os
 from collections import OrderedDict
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
+from types import NoneType
 
 import torch
 
-from lct_lab.training.schedules import CoarseToFine, Constant
+from lct_lab.training.schedules import CoarseToFine, Constant, LookBack
 from lct_lab.training.settings import AMPLITUDES
 
-MAGIC = b"lct_lab checkpoint 3\n"  # its number changes when older files give other numbers
+MAGIC = b"lct_lab checkpoint 4\n"  # its number changes when older files give other numbers
 ENTRIES = {
     "settings": dict,
     "start": str,
@@ -29,7 +31,9 @@ ENTRIES = {
     "step": int,
     "history": list,
     "trace": list,
+    "best": (dict, NoneType),
 }  # and of what kind each is
+MOMENTS = {"exp_avg", "exp_avg_sq", "momentum_buffer"}  # of Adam and SGD, one a parameter
 _STRANGE = "checkpoint must be one that fit wrote, got {}, which holds something else"
 LIBRARIES = ("torch", "numpy", "finufft")  # the last bits depend on their versions
 
@@ -43,9 +47,10 @@ def require_path(path, schedule):
     found = _place(path)
     if found is None:
         raise ValueError(f"checkpoint must be a file in a folder that exists, got {short(path)}")
-    if type(schedule) not in (CoarseToFine, Constant):
+    if type(schedule) not in (CoarseToFine, Constant, LookBack):
         raise TypeError(
-            "checkpoint must go with CoarseToFine or Constant, whose numbers can be stored, "
+            "checkpoint must go with CoarseToFine, Constant or LookBack, whose numbers can be "
+            "stored, "
             f"got a schedule {type(schedule).__name__}"
         )
     return found
@@ -80,6 +85,7 @@ def save(path, training, step):
         "step": step,
         "history": training.history,
         "trace": [torch.from_numpy(w) for w in training.trace],
+        "best": training.best and training.best._asdict(),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -121,6 +127,7 @@ def load(path, training):
         training.optimizer.load_state_dict(state["optimizer"])
         _require_moments(training.optimizer)
         training.generator.bit_generator.state = state["generator"]
+        training.recall(state["best"])
         _keep_rows(training, state)
     except Exception as error:
         training.model.load_state_dict(before)
@@ -131,8 +138,8 @@ def load(path, training):
 def _require_moments(optimizer):
     """Raise unless what the optimizer remembers of each parameter has the parameter's shape."""
     for parameter, kept in optimizer.state.items():
-        for value in kept.values():
-            if value is not None and value.shape not in (parameter.shape, ()):
+        for name in MOMENTS & kept.keys():
+            if kept[name] is not None and kept[name].shape != parameter.shape:
                 raise ValueError("a moment of another shape")
 
 
@@ -160,9 +167,14 @@ def _require_entries(state):
     if set(state) != set(ENTRIES):
         raise ValueError("other entries")
     for name, kind in ENTRIES.items():
-        if type(state[name]) is not kind:
+        if not isinstance(state[name], kind):
             raise TypeError(f"{name} is of {type(state[name])}")
-    parameters = (*state["model"].values(), *state["frozen"].values(), *state["trace"])
+    best = state["best"]
+    if best is not None and set(best) != {"loss", "values", "step"}:
+        raise ValueError("another best")
+    remembered = best["values"].values() if best else ()
+    kept = (state["model"].values(), state["frozen"].values(), state["trace"], remembered)
+    parameters = chain.from_iterable(kept)
     if not all(isinstance(value, torch.Tensor) for value in parameters):
         raise TypeError("a parameter is no tensor")
     if not all(type(row.get("step")) is int for row in state["history"]) or state["step"] < 0:
@@ -208,6 +220,7 @@ def _settings(training):
         "seed": settings.seed,
         "objective": objective if sampled else "expected",
         "batch": settings.batch if sampled else None,
+        "patience": settings.patience,
     } | {name: version(name) for name in LIBRARIES}
 
 
@@ -226,7 +239,7 @@ def _require_same(path, state, training):
                 f"checkpoint must be of a training with {name} {value}, "
                 f"got {stored.get(name)} in {path}"
             )
-    if training.start not in (state["start"], _start_of_end(state, training)):
+    if training.start not in (state["start"], *_starts_of_end(state, training)):
         raise ValueError(
             "checkpoint must be of a training from the model's own numbers, of SHA-256 "
             f"{training.start}, or its result; got {state['start']} in {path}"
@@ -240,13 +253,15 @@ def _require_same(path, state, training):
         raise ValueError(f"paths must be False as in {path}, whose rows have none, got True")
 
 
-def _start_of_end(state, training):
-    """What `start` is of a model that a training has just left, at this very checkpoint."""
-    ended = {
-        name: value * training.stretch if name in AMPLITUDES else value
-        for name, value in state["model"].items()
-    }
-    return digest(ended | state["frozen"])
+def _starts_of_end(state, training):
+    """What `start` may be of a model that a training has just left, at this very checkpoint."""
+    for values in (state["model"], state["best"] and state["best"]["values"]):
+        if values:
+            ended = {
+                name: value * training.stretch if name in AMPLITUDES else value
+                for name, value in values.items()
+            }
+            yield digest(ended | state["frozen"])
 
 
 def digest(parameters):

@@ -27,6 +27,7 @@ class Settings:
     seed: int
     every: int
     target: float
+    patience: int | None
     checkpoint: object
     paths: bool
     progress: bool
