@@ -1,5 +1,6 @@
 """Gradients over many random inits, as tidy rows."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -68,10 +69,11 @@ def _computed(engine, x, amplitudes, w1, w2):
 def _require_numbers(found, x, amplitudes):
     """Raise where x or the amplitudes are so large or small that the dtype cannot say."""
     # a sum is finite where all terms are, and costs less than looking at each
-    total = sum(value.sum().item() for value in found if value is not None)
-    if not np.isfinite(total) and not all(v is None or v.isfinite().all() for v in found):
+    known = [value for value in found if value is not None]
+    total = sum((value.sum() if value.ndim else value).item() for value in known)
+    if not math.isfinite(total) and not all(value.isfinite().all() for value in known):
         raise ValueError(_too_large("x", x, map(float, amplitudes)))
-    if found.loss < torch.finfo(x.dtype).tiny:
+    if found.loss.item() < torch.finfo(x.dtype).tiny:
         _require_squares("x", x.detach().abs().amax(-1).cpu().numpy(), x.dtype)
 
 
