@@ -1,5 +1,6 @@
 """Gradients over many random inits, as tidy rows."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lct_lab import checks, nufft, signals, transform
+from lct_lab import checks, nufft, scaling, signals, transform
 from lct_lab import init as inits
 
 TOGETHER = 1 << 17  # frequencies or samples drawn at once, for a block of inits
@@ -51,11 +52,48 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
     _check_tensors(x, w1, w2)
     named = zip(inits.GROUPS[:4], (a1, a2, a3, a4), strict=True)
     amplitudes = [checks.require_scalar(name, value, ("x", x)) for name, value in named]
+    with np.errstate(over="ignore", invalid="ignore"):  # a sentence follows
+        found = _computed(engine, x, amplitudes, w1, w2)
+    _require_numbers(found, x, amplitudes)
+    return found
+
+
+def _computed(engine, x, amplitudes, w1, w2):
     if transform.resolve_engine(engine, x, w1, graph=False) == "dense":
         return _by_definition(torch.atleast_2d(x), amplitudes, w1, w2)
     if x.is_cuda:
         return _by_autograd(x, amplitudes, w1, w2, nufft)
     return _by_nufft(x, amplitudes, w1, w2)
+
+
+def _require_numbers(found, x, amplitudes):
+    """Raise where x or the amplitudes are so large or small that the dtype cannot say."""
+    # a sum is finite where all terms are, and costs less than looking at each
+    known = [value for value in found if value is not None]
+    total = sum((value.sum() if value.ndim else value).item() for value in known)
+    if not math.isfinite(total) and not all(value.isfinite().all() for value in known):
+        raise ValueError(_too_large("x", x, map(float, amplitudes)))
+    if found.loss.item() < torch.finfo(x.dtype).tiny:
+        _require_squares("x", x.detach().abs().amax(-1).cpu().numpy(), x.dtype)
+
+
+def _too_large(name, x, amplitudes):
+    shown = ", ".join(f"{value:.3g}" for value in amplitudes)
+    return (
+        f"amplitudes and {name} must be small enough for finite gradients in {x.dtype}, "
+        f"got amplitudes ({shown}) and samples up to {x.detach().abs().max().item():.3g}"
+    )
+
+
+def _require_squares(name, largest, dtype):
+    """Raise where the largest sample of a signal that is not zero has no square in `dtype`."""
+    least = torch.finfo(dtype).tiny ** 0.5
+    lost = (largest > 0) & (largest < least)
+    if lost.any():
+        raise ValueError(
+            f"{name} must be zero or reach {least:.2g}, whose square is a number in {dtype}, "
+            f"got a signal that ends at {largest[lost].min():.3g}"
+        )
 
 
 def _check_tensors(x, w1, w2):
@@ -211,10 +249,13 @@ class Settings:
 
 
 def _in_range(signal, dtype):
-    """`signal`, or raise where its samples are not finite in `dtype`."""
-    largest = 0.0 if isinstance(signal, str) else np.abs(signal).max()
-    if largest > torch.finfo(dtype).max:
-        raise ValueError(f"signal must be finite in {dtype}, got a sample of {largest:.3g}")
+    """`signal`, or raise where its samples are not finite in `dtype`, or their squares zero."""
+    if isinstance(signal, str):
+        return signal
+    largest = np.abs(signal).max(axis=1)
+    if largest.max() > torch.finfo(dtype).max:
+        raise ValueError(f"signal must be finite in {dtype}, got a sample of {largest.max():.3g}")
+    _require_squares("signal", largest, dtype)
     return signal
 
 
@@ -331,7 +372,7 @@ def _rows(settings, first, count):
             for group, values in zip(inits.GROUPS, columns, strict=True)
             if values[0] is not None
         }
-    _require_finite_rows(settings, drawn, loss, summaries)
+    _require_finite_rows(drawn, loss, summaries)
     rows = []
     for place in range(count):
         for group, summary in summaries.items():
@@ -370,10 +411,10 @@ def _draw(settings, index):
 
 
 def _measured(settings, drawn):
-    """The loss and the six gradients of each init, by `gradients`, as arrays."""
+    """The loss and the six gradients of each init, as `gradients` finds them, as arrays."""
     found = []
     for amplitudes, x, w1, w2 in drawn:
-        values = gradients(x, *amplitudes, w1, w2, engine=settings.engine)
+        values = _computed(settings.engine, x, amplitudes, w1, w2)
         found.append([None if value is None else value.cpu().numpy() for value in values])
     return found
 
@@ -396,26 +437,25 @@ def _measured_by_nufft(settings, drawn):
     return found
 
 
-def _require_finite_rows(settings, drawn, loss, summaries):
+def _require_finite_rows(drawn, loss, summaries):
     """Raise for the first init, of those drawn, with a row that is not finite."""
     columns = [loss, *(values for summary in summaries.values() for values in summary.values())]
     finite = np.isfinite(columns).all(0)
     if not finite.all():
         one = drawn[np.argmin(finite)]
-        amplitudes = ", ".join(f"{value:.3g}" for value in one.amplitudes)
-        raise ValueError(
-            f"amplitudes and signal must be small enough for finite gradients in {settings.dtype}, "
-            f"got amplitudes ({amplitudes}) and samples up to {one.x.abs().max().item():.3g}"
-        )
+        raise ValueError(_too_large("signal", one.x, one.amplitudes))
 
 
 def _summaries(values):
     """The columns of rows, of gradients (inits, entries)."""
-    size = np.abs(values)
-    return {
-        "mean": values.mean(1),
+    unit = scaling.unit(values, axis=1)
+    relative = values / unit
+    size = np.abs(relative)
+    found = {
+        "mean": relative.mean(1),
         "rms": np.sqrt(np.square(size).mean(1)),
         "mean_abs": size.mean(1),
         "median_abs": np.median(size, 1),
         "max_abs": size.max(1),
     }
+    return {column: numbers * unit[:, 0] for column, numbers in found.items()}

@@ -1,5 +1,6 @@
 """A training that is broken off goes on to the same bytes, or says what does not fit."""
 
+import io
 import os
 import pickle
 import signal
@@ -161,6 +162,42 @@ def test_nothing_in_a_file_is_executed(path):
     assert not Executed.target.exists()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": ["n", 16]},
+        {"best": {"values": 3}},
+        {"best": {"values": {"a1": 1}, "loss": 1.0, "step": 1}},
+        {"model": {}},
+        {"step": "3"},
+        {"step": -3},
+        {"history": [3]},
+        {"history": [{"loss": 1.0}]},
+        {"trace": [torch.zeros(3)]},
+        {"frozen": {"a1": 1}},
+        {"generator": {}},
+        {"optimizer": {}},
+        {"optimizer": lambda known: known | {"param_groups": []}},
+        {"optimizer": lambda known: known | {"state": {4: {"exp_avg": torch.zeros(3)}}}},
+    ],
+)
+def test_entries_of_another_kind_are_a_sentence_and_touch_no_model(path, change):
+    train(path, steps=5, seed=2)
+    content = path.read_bytes().split(b"\n", 2)[2]
+    state = torch.load(io.BytesIO(content), weights_only=True)
+    for name, value in change.items():
+        state[name] = value(state[name]) if callable(value) else value
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data = buffer.getvalue()
+    path.write_bytes(checkpoint.MAGIC + sha256(data).hexdigest().encode() + b"\n" + data)
+    model = lct()
+    untouched = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=f"checkpoint must be one that fit wrote, got {path}"):
+        train(path, model)
+    assert all(map(torch.equal, untouched, model.parameters()))
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     path = tmp_path_factory.mktemp("written") / "state.pt"
@@ -254,6 +291,10 @@ class Own(training.Constant):
     [
         (3, {}, TypeError, "checkpoint must be a path, got 3"),
         ("", {}, ValueError, "checkpoint must be a file in a folder that exists, got ''"),
+        ("a\0b", {}, ValueError, r"must be a file in a folder that exists, got 'a\\x00b'"),
+        ("a" * 250, {}, ValueError, "checkpoint must be a file in a folder that exists, got 'aaa"),
+        ("a/" * 5000, {}, ValueError, "checkpoint must be a file in a folder that exists, got 'a/"),
+        ("/dev/null", {}, ValueError, "checkpoint must be a file in a folder that exists, got '/d"),
         ("/", {}, ValueError, "checkpoint must be a file in a folder that exists, got '/'"),
         ("/nowhere/state.pt", {}, ValueError, "must be a file in a folder that exists, got '/now"),
         (

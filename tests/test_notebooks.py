@@ -22,7 +22,7 @@ SMALL = {
     "01": "n=200 m=160 batch=200",
     "02": "n=300 m=300 inits=60 n_max=512",
     "03": "inits=400 window=256 batch_max=64",
-    "04": "samples=65536 n_max=1024",
+    "04": "samples=16384 n_max=1024",
     "05": "draws=400",
     "06": "largest=10000 dense_largest=1000 seconds=0.05",
     "07": "draws=300",

@@ -1,5 +1,7 @@
 """The expected loss is the definition's; training finds the DCT, or says why not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -147,7 +149,7 @@ def test_every_row_of_a_table_is_trained_on():
         (torch.float64, {"lr": 1e308}),
         (torch.float64, {"lr": 1e200}),
         (torch.float64, {"lr": 10.0, "pace": 1e308}),
-        (torch.float64, {"lr": 1e308, "optimizer": "sgd"}),
+        (torch.float64, {"lr": 1e306, "optimizer": "sgd"}),
         (torch.float32, {"lr": 1e10, "optimizer": "sgd", "rule": "raw"}),
         (torch.float32, {"lr": 1e100, "optimizer": "sgd"}),
         (torch.float64, {"lr": 1e308, "steps": 1}),
@@ -209,6 +211,13 @@ class Growing:
     def spread(self, step):
         return 0.0
 
+    @classmethod
+    def with_rate(cls, value):
+        """The same at another rate."""
+        schedule = cls()
+        schedule.size, schedule.rate = (lambda step: 16), (lambda step: value)
+        return schedule
+
 
 def test_a_schedule_of_ones_own():
     assert training.fit(lct(), steps=8, lr=0.02, schedule=Growing()).history["size"].max() == 15
@@ -248,6 +257,12 @@ def test_bad_schedules(options, error, words):
         (lct(), {"pace": -1}, ValueError, "pace must be a positive number, got -1"),
         (lct(), {"pace": np.nan}, ValueError, "pace must be finite in double precision, got nan"),
         (lct(), {"lr": np.inf}, ValueError, "lr must be finite in double precision, got inf"),
+        (
+            lct(),
+            {"lr": 1e308, "optimizer": "sgd"},
+            ValueError,
+            "lr must give rates above 0 and below",
+        ),
         (lct(), {"target": "a"}, TypeError, "target must be a real number, got 'a'"),
         (lct(), {"target": -1.0}, ValueError, "target must be at least 0, got -1.0"),
         (lct(), {"paths": "w1"}, TypeError, "paths must be True or False, got 'w1'"),
@@ -268,7 +283,25 @@ def test_bad_schedules(options, error, words):
             lct(dtype=torch.float32),
             {"objective": np.full((3, 16), 1e200)},
             ValueError,
-            r"objective must be finite in torch.float32, got entries up to 1e\+200",
+            r"objective must be of signals whose squares are numbers in torch.float32, .* 1e\+200",
+        ),
+        (
+            lct(),
+            {"objective": np.stack([np.ones(16), np.full(16, 1e-200)])},
+            ValueError,
+            "objective must be of signals whose squares are numbers in .*, got one .* 1e-200",
+        ),
+        (
+            lct(),
+            {"schedule": Growing.with_rate("fast")},
+            ValueError,
+            "schedule must give a rate of at least 0, got 'fast' at step 0",
+        ),
+        (
+            lct(),
+            {"schedule": SimpleNamespace(n=16, size=16, rate=1.0, spread=0.0)},
+            TypeError,
+            "schedule must have functions of the step, got size that is none",
         ),
     ],
 )
@@ -287,6 +320,34 @@ def test_a_model_that_is_not_finite_is_refused():
         training.expected_loss(16, *model.parameters())
     with pytest.raises(ValueError, match="w1 must be finite, got a NaN or an infinity"):
         training.expected_loss(16, *model.parameters(), w2)
+
+
+@pytest.mark.parametrize("name, shape", [("a1", (3,)), ("w1", (7,))])
+def test_a_model_whose_parameters_were_replaced_is_refused(name, shape):
+    model = lct()
+    getattr(model, name).data = torch.ones(shape, dtype=torch.float64)
+    with pytest.raises(
+        ValueError, match=rf"model must have {name} of shape .*, got one of \({shape[0]}"
+    ):
+        training.fit(model, steps=9, lr=0.1)
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_where_nothing_has_a_gradient_nothing_is_trained(without):
+    with without():
+        for model in (lct(), models.LCT(16, 12, dtype=torch.float64)):
+            with pytest.raises(ValueError, match="model must be made and trained with gradients"):
+                training.fit(model, steps=9, lr=0.1)
+
+
+def test_bins_and_scales_that_are_no_numbers_are_refused():
+    w = torch.rand(5, requires_grad=True)
+    assert training.filled_bins(w, 4) == training.filled_bins(w.detach(), 4)
+    for arguments, words in (((w, 0), "n must be at least 1"), ((w * np.nan, 4), "w must be fin")):
+        with pytest.raises(ValueError, match=words):
+            training.filled_bins(*arguments)
+    with pytest.raises(TypeError, match="scale must be a real number, got 'a'"):
+        training.expected_loss(16, *lct().parameters(), scale="a")
 
 
 def test_an_exploding_loss_ends_with_the_last_good_state():

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lct_lab import nufft
-from lct_lab.checks import require_real_tensor, require_size
+from lct_lab.checks import require_number, require_real_tensor, require_size
 
 
 def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
@@ -33,7 +33,7 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     require_size("n", n)
     require_real_tensor("w1", w1, dims=1)
     m = len(w1)
-    scale = 1 / math.sqrt(n * m) if scale is None else scale
+    scale = 1 / math.sqrt(n * m) if scale is None else require_number("scale", scale)
     if w2 is None:
         amplitudes = [torch.as_tensor(a, dtype=w1.dtype) for a in (a1, a2, a3, a4)]
         return _TiedLoss.apply(n, scale, *amplitudes, w1)
@@ -46,7 +46,11 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
 
 def filled_bins(w, n):
     """How many of the n bins (kπ/n, (k+1)π/n), centred on the DCT's frequencies, hold one of w."""
-    turned = (np.asarray(w) + np.pi) % (2 * np.pi)
+    require_size("n", n)
+    values = np.asarray(w.detach() if hasattr(w, "detach") else w)
+    if not np.isfinite(values).all():
+        raise ValueError("w must be finite, got a NaN or an infinity")
+    turned = (values + np.pi) % (2 * np.pi)
     folded = np.abs(turned - np.pi)  # into [0, π]: a cosine does not see the difference
     places = (folded * n / np.pi).astype(int)
     return int(np.count_nonzero(np.bincount(np.minimum(places, n - 1), minlength=n)))

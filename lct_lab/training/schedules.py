@@ -5,6 +5,7 @@ A schedule is any object with n, size(step), rate(step) and spread(step), as `Co
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Real
 
 from lct_lab.checks import require_number, require_size
 
@@ -123,6 +124,9 @@ def require_schedule(schedule, n, steps):
             "schedule must have n, size, rate and spread, "
             f"got {type(schedule).__name__} without {', '.join(missing)}"
         )
+    for name in ("size", "rate", "spread"):
+        if not callable(getattr(schedule, name)):
+            raise TypeError(f"schedule must have functions of the step, got {name} that is none")
     if schedule.n != n:
         raise ValueError(f"schedule must be of the model's {n} samples, got {schedule.n}")
     for step in (0, steps - 1):
@@ -133,14 +137,18 @@ def require_schedule(schedule, n, steps):
 def at(schedule, step):
     """The size, the rate and the spread of a step, or the sentence about the one that is none."""
     size = schedule.size(step)
-    if isinstance(size, bool) or not 1 <= size <= schedule.n or size != int(size):
+    if not _is_number(size) or not 1 <= size <= schedule.n or size != int(size):
         raise ValueError(
             f"schedule must give a size from 1 to {schedule.n}, got {size!r} at step {step}"
         )
     rate, spread = schedule.rate(step), schedule.spread(step)
     for name, value in (("rate", rate), ("spread", spread)):
-        if not 0 <= value < math.inf:
+        if not _is_number(value) or not 0 <= value < math.inf:
             raise ValueError(
                 f"schedule must give a {name} of at least 0, got {value!r} at step {step}"
             )
     return int(size), rate, spread
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
