@@ -67,7 +67,7 @@ def of_rules():
     rules = table("04-rules").set_index("rule")
     power, by_rms = (
         rules["N=M=1e5"],
-        rules.loc[["a2 root", "a4 max", "a4 mean", "a4 cosine"], "rms"],
+        rules.loc[["a2 root", "a4 root", "a4 decimal", "a4 cosine"], "rms"],
     )
     return [
         f"N/√M is {1 / power['w1 mean']:.0f} times too small at 10⁵",
