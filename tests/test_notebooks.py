@@ -29,7 +29,7 @@ SMALL = {
     "08": "inits=150",
     "09": "n_max=512",
     "10": "n=64 starts=1 plain_steps=600 zoom=32 ablated=64",
-    "11": "steps=100 starts=1 n=32",
+    "11": "steps=100 starts=2 n=32",
     "12": "n=128 draws=60 inits=60",
     "14": "starts=100 sets=12 batches=4",
 }
