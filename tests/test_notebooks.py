@@ -29,9 +29,10 @@ SMALL = {
     "08": "inits=150",
     "09": "n_max=512",
     "10": "n=64 starts=1 most_steps=1500 zoom=32 ablated=256",
-    "11": "steps=100 starts=1 n=32",
+    "11": "steps=100 starts=2 n=32",
     "12": "n=128 draws=60 inits=60",
     "13": "largest=512 n_max=512 most_steps=600",
+    "14": "starts=100 sets=12 batches=4",
 }
 
 

@@ -257,7 +257,7 @@ def test_bad_scales(scales, error, words):
 
 
 def test_a_rule_at_a_size():
-    assert laws.RULES["a4 mean"](8, 8) == 5
+    assert laws.RULES["a4 decimal"](8, 8) == 5
 
 
 @pytest.mark.parametrize("lr", (float("nan"), float("inf"), 0, -1, 1e308, 5e-324))

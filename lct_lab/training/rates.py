@@ -16,9 +16,9 @@ ORIGINAL = {  # which of the original notebook's divisors belongs to which param
     "a1": "a1 sum",
     "a2": "a2 root",
     "a3": "a3 one",
-    "a4": "a4 mean",
-    "w1": "w1 max",
-    "w2": "w2 max",
+    "a4": "a4 decimal",
+    "w1": "w1 ten",
+    "w2": "w2 five",
 }
 # Of the largest measured scale. What lies below it may be rounding: a bias before a normalisation,
 # which nothing depends on, has a curvature of 1e-7 of the largest.
