@@ -28,7 +28,7 @@ SMALL = {
     "07": "draws=300",
     "08": "inits=150",
     "09": "n_max=512",
-    "10": "n=64 starts=1 most_steps=1500 zoom=32 ablated=256",
+    "10": "n=128 starts=1 most_steps=1200 zoom=32 ablated=256",
     "11": "steps=100 starts=2 n=32",
     "12": "n=128 draws=60 inits=60",
     "13": "largest=512 n_max=512 most_steps=600",
