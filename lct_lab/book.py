@@ -1,6 +1,7 @@
 """The notebooks as a book: where they are, what each is called, and what it asks."""
 
 import json
+from pathlib import Path
 
 from lct_lab.tables import root
 
@@ -9,7 +10,7 @@ ASKS = "**Question.**"  # how the question of a notebook begins
 
 def notebooks(folder=None):
     """The numbered notebooks of `folder`, by default the project's, in order: a list of paths."""
-    return sorted((folder or root() / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+    return sorted(Path(folder or root() / "notebooks").glob("[0-9][0-9]-*.ipynb"))
 
 
 def abstract(path):
@@ -19,7 +20,7 @@ def abstract(path):
     and "" where there is none. Raises ValueError where `path` is not a notebook with a first cell.
     """
     try:
-        first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
+        first = json.loads(Path(path).read_text(encoding="utf-8"))["cells"][0]
         text = "".join(first["source"])
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(

@@ -111,12 +111,9 @@ def require_real_tensor(name, value, *, like=None, dims=None):
     """
     import torch
 
-    if not isinstance(value, torch.Tensor):
-        raise TypeError(f"{name} must be a torch tensor, got {type(value).__name__}")
+    _require_dense(name, value)
     if value.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"{name} must be float32 or float64, got {value.dtype}")
-    if value.layout is not torch.strided:
-        raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
     for property_ in ("dtype", "device") if like is not None else ():
         got, expected = getattr(value, property_), getattr(like[1], property_)
         if got != expected:
@@ -136,13 +133,35 @@ def require_real_tensor(name, value, *, like=None, dims=None):
         raise ValueError(f"{name} must be finite, got a NaN or an infinity")
 
 
+def _require_dense(name, value):
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{name} must be a torch tensor, got {type(value).__name__}")
+    if value.is_nested or isinstance(value, torch.masked.MaskedTensor):
+        kind = "nested" if value.is_nested else "masked"
+        raise TypeError(f"{name} must be a dense tensor, got a {kind} one")
+    if value.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
+
+
+def require_representable(name, number, dtype):
+    """Raise where a finite number is too large for a dtype of torch."""
+    import torch
+
+    if abs(number) > torch.finfo(dtype).max:
+        raise ValueError(f"{name} must be finite in {dtype}, got {number:.3g}")
+
+
 def require_scalar(name, value, like):
     """Return a finite real number as a float, a one-element tensor without its axes.
 
     like : (name, tensor) whose dtype and device a tensor must have.
     """
     if not hasattr(value, "numel"):
-        return require_number(name, value, "a real number or a one-element tensor")
+        number = require_number(name, value, "a real number or a one-element tensor")
+        require_representable(name, number, like[1].dtype)
+        return number
     if value.numel() != 1:
         raise ValueError(
             f"{name} must be a number or a one-element tensor, got shape {tuple(value.shape)}"
@@ -155,3 +174,63 @@ def require_scalar(name, value, like):
         require_real_tensor(name, value, like=like)
     require_number(name, value.item())
     return value.reshape(()) if value.ndim else value
+
+
+def require_names(name, value):
+    """Return one name or several, such as of columns, as a list of at least one."""
+    names = [value] if isinstance(value, str) else value
+    known = hasattr(names, "__iter__") and all(isinstance(each, str) for each in names)
+    if not known or not (found := list(names)):
+        raise TypeError(
+            f"{name} must be the name of a column or a list of such, got {short(value)}"
+        )
+    return found
+
+
+def require_columns(name, table, columns):
+    """Raise unless `table` is a DataFrame with these columns, each once."""
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"{name} must be a DataFrame, got {type(table).__name__}")
+    if missing := [column for column in columns if column not in table]:
+        expected = ", ".join(columns)
+        raise ValueError(f"{name} must have the columns {expected}, got none called {missing}")
+    for column in columns:
+        if isinstance(table[column], pd.DataFrame):
+            raise ValueError(f"{name} must have each column once, got {column} several times")
+
+
+def require_table(name, table, keys=(), numbers=(), *, once=False):
+    """Raise unless `table` is a DataFrame with these columns, and some rows.
+
+    keys : columns by which rows are told apart, without a missing entry; with `once` no two rows
+    have the same. numbers : columns of finite real numbers.
+    """
+    require_columns(name, table, [*keys, *numbers])
+    if table.empty:
+        raise ValueError(f"{name} must have at least one row, got none")
+    for column in keys:
+        if table[column].isna().any():
+            raise ValueError(f"{name} must have a {column} in every row, got rows without")
+    for column in numbers:
+        _require_numbers(name, column, table[column])
+    if once and (again := table.duplicated(list(keys))).any():
+        first = table.loc[again, list(keys)].iloc[0]
+        seen = ", ".join(f"{column} {value}" for column, value in first.items())
+        raise ValueError(
+            f"{name} must have one row for each of {', '.join(keys)}, got several for {seen}"
+        )
+
+
+def _require_numbers(name, column, values):
+    from pandas.api import types
+
+    if (
+        not types.is_numeric_dtype(values)
+        or types.is_bool_dtype(values)
+        or values.dtype.kind == "c"
+    ):
+        raise TypeError(f"{name} must have real numbers in {column}, got {values.dtype}")
+    if not np.isfinite(values.to_numpy(dtype=float, na_value=np.nan)).all():
+        raise ValueError(f"{name} must have finite numbers in {column}, got a NaN or an infinity")

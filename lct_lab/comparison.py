@@ -16,7 +16,6 @@ import torch
 
 from lct_lab import checks, intervals, probes, signals
 from lct_lab import init as starts
-from lct_lab.tables import require_columns
 from lct_lab.tables import scale as scale  # one of the pieces
 
 # of each statistic the law's column, the one that its band is relative to, and the band
@@ -29,6 +28,7 @@ LAW = ("mean", "rms", "median_abs", "band", "median_band")
 STATISTICS = tuple(LAW_COLUMNS)
 VERDICTS = ("within", "undecided", "outside")
 CONFIDENCE = 0.95  # of all the verdicts of one table together
+MOST = 1e15  # starts: what more of them would decide, none will
 WINDOWS = 64  # the fewest windows by which a recording is described
 # a gradient that cancels is measured as rounding: at most this share of its size if nothing cancels
 ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -52,9 +52,10 @@ def compare(
 ):
     """Measure the gradients of many random starts, predict them, and say whether they agree.
 
-    Returns a `Comparison`. Arguments as in `probe` and `predict`. A recording's name stands for one
-    table of windows, drawn once, so that the law is asked about what was measured. confidence : of
-    all the verdicts together, between 0 and 1.
+    Returns a `Comparison`. Arguments as in `probe` and `predict`. The law is asked about what was
+    measured: of a table of windows about those rows that the starts draw, and a recording's name
+    stands for one table of windows, drawn once. confidence : of all the verdicts together, between
+    0 and 1.
 
     Raises ValueError where no law covers the settings, with the sentence of `predict`, before
     anything is measured, and TypeError or ValueError naming an argument as `probe` does.
@@ -64,11 +65,11 @@ def compare(
     probes.require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     checks.require_place(dtype, device)
     table = windows(signal, n, m, init=init, inits=inits, batch=batch, seed=seed)
-    settings = dict(init=init, tied=tied, amplitudes=amplitudes, signal=table, batch=batch)
-    law = predicted(n, m, **settings, dtype=dtype)
-    raw = probes.probe(
-        n, m, **settings, inits=inits, seed=seed, engine=engine, dtype=dtype, device=device
-    )
+    shared = dict(init=init, tied=tied, amplitudes=amplitudes, batch=batch)
+    seen = signals.seen(signals.check(table, n, batch), inits, batch)
+    law = predicted(n, m, **shared, signal=seen, dtype=dtype)
+    settings = dict(signal=table, inits=inits, seed=seed, engine=engine, dtype=dtype, device=device)
+    raw = probes.probe(n, m, **shared, **settings)
     if isinstance(signal, str):
         raw.attrs["signal"] = signal
     return Comparison(judged(raw, law, confidence=confidence), _loss(raw, law), raw, law)
@@ -157,6 +158,8 @@ class Comparison:
 
         if axes is None:
             axes = plots.figure(1, 2, width=10, height=4.2)[1]
+        if np.size(axes) != 2:
+            raise ValueError(f"axes must be two, got {np.size(axes)}")
         shown = self.table.loc[["rms", "median"]].reset_index()
         left, right = axes
         plots.measured(shown, ax=left).set_title(self.title(), fontsize=10)
@@ -188,12 +191,17 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
 
     raw : rows of `probe`, or a list of such. law : of `predicted` or `predict`, by group, or None
     where no law covers the settings: then predicted is NaN and the verdict "no law". Raises
-    ValueError naming what is missing.
+    ValueError or TypeError naming what is missing, or comes twice.
     """
     require_confidence(confidence)
-    raw = pd.DataFrame(raw)
+    for name in checks.require_names("statistics", statistics):
+        checks.require_choice("statistics", name, STATISTICS)
+    raw = pd.DataFrame(raw) if isinstance(raw, list) else raw
+    checks.require_table("raw", raw, ["init", "group"], once=True)
     if law is None:
         law = pd.DataFrame(columns=LAW, index=raw["group"].unique(), dtype=float)
+    else:
+        checks.require_table("law", law, numbers=LAW)
     level = 1 - (1 - confidence) / (len(statistics) * len(law))
     parts = {name: _measured(raw, level, name) for name in statistics}
     found = pd.concat(parts, names=["statistic", "group"])
@@ -247,7 +255,7 @@ def _starts(table, width, inits, level):
     of_right_law = inits * ((z + 1) * error / width) ** 2
     to_the_edge = inits * (z * error / (gap - width)) ** 2
     needed = of_right_law.where(of_right_law > inits, to_the_edge)
-    wanted = needed.where((table["verdict"] == "undecided") & np.isfinite(needed))
+    wanted = needed.where((table["verdict"] == "undecided") & (needed < MOST))
     digit = 10.0 ** (np.floor(np.log10(wanted)) - 1)
     return (np.ceil(wanted / digit) * digit).round().astype("Int64")
 
@@ -270,7 +278,7 @@ def _measured(raw, confidence, statistic):
         "mean": ("mean", intervals.of_mean),
         "median": ("median_abs", intervals.of_median),
     }[statistic]
-    require_columns("raw", raw, ("init", "group", column))
+    checks.require_table("raw", raw, ["init", "group"], [column], once=True)
     order = list(raw["group"].unique())
     wide = raw.pivot(index="init", columns="group", values=column)[order]
     found = of(wide.to_numpy(dtype=float), confidence)._asdict()
@@ -290,6 +298,7 @@ def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=N
     error. unit : what band is relative to, None for |predicted|. Raises ValueError for a band that
     is not positive.
     """
+    require_confidence(confidence)
     table = _beside(measured, error, predicted, band)
     known = table["predicted"].notna()
     if interval is None:

@@ -124,8 +124,8 @@ def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, j
         raise ValueError(
             f"jitter is for init='jittered' alone, got jitter={jitter!r} with init={init!r}"
         )
-    if jitter is not None and require_number("jitter", jitter) < 0:
-        raise ValueError(f"jitter must be at least 0, got {jitter}")
+    if jitter is not None and not 0 <= require_number("jitter", jitter) <= m:
+        raise ValueError(f"jitter must be between 0 and m = {m}, all of (0, π), got {jitter}")
     rng, start = generator(seed, n, m, init, index, "init"), INITS[init]
     frequencies = start.frequencies if jitter is None else partial(jittered, jitter=jitter)
     if amplitudes is None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lct_lab import scaling
 from lct_lab.tables import root_of_mean
 
 
@@ -30,24 +31,31 @@ def of_rms(values, confidence):
     the starts drawn, mean and error are both too small. Student's interval by itself then misses
     one correct law in seven at 20 starts, where it should miss one in a hundred.
     """
-    mean, error_of_mean, skewness = _moments(np.square(values))
+    unit = scaling.unit(values, axis=0)
+    mean, error_of_mean, skewness = _moments(np.square(values / unit))
     t = student_quantile(confidence, len(values))
     with np.errstate(invalid="ignore", over="ignore"):  # all zero; a start or two
         rms, error = root_of_mean(mean, error_of_mean)
         c = np.where(mean > 0, error / rms, 0.0)
         high = rms * np.exp(_stretched(t, skewness, len(values)) * c)
     low = rms * np.exp(-t * c)
-    return Interval(rms, np.where(mean > 0, error, error_of_mean), low, high)
+    return _times(unit, rms, np.where(mean > 0, error, error_of_mean), low, high)
 
 
 def of_mean(values, confidence):
     """The mean of each column: mean - t e … mean + h(t) e if its longer tail is up, or mirrored."""
-    mean, error, skewness = _moments(values)
+    unit = scaling.unit(values, axis=0)
+    mean, error, skewness = _moments(values / unit)
     t = student_quantile(confidence, len(values))
     far = _stretched(t, abs(skewness), len(values))
     low = mean - np.where(skewness < 0, far, t) * error
     high = mean + np.where(skewness > 0, far, t) * error
-    return Interval(mean, error, low, high)
+    return _times(unit, mean, error, low, high)
+
+
+def _times(unit, *found):
+    """The interval of values, from that of the values over their unit (1, groups)."""
+    return Interval(*(part * unit[0] for part in found))
 
 
 def of_median(values, confidence):

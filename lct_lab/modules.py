@@ -51,13 +51,23 @@ def _gradients(trained, value, curvature):
     )
     rows = []
     for name, gradient in zip(trained, found, strict=True):
-        entries = gradient.detach().double().cpu().reshape(1, -1).numpy()
+        _require_finite("gradients", name, gradient)
+        entries = gradient.detach().to_dense().double().cpu().reshape(1, -1).numpy()
         summary = {column: values.item() for column, values in _summaries(entries).items()}
         rows.append({"group": name, **summary, "loss": value.item()})
     if curvature:
-        for row, mean in zip(rows, _mean_diagonals(found, parameters, curvature), strict=True):
+        means = _mean_diagonals(found, parameters, curvature)
+        for row, mean in zip(rows, means, strict=True):
+            _require_finite("curvatures", row["group"], torch.tensor(mean))
             row["curvature"] = mean
     return rows
+
+
+def _require_finite(what, name, values):
+    if not torch.isfinite(values.detach().to_dense()).all():
+        raise ValueError(
+            f"loss must have finite {what}, got a NaN or an infinity in that of {name}"
+        )
 
 
 def _mean_diagonals(gradients, parameters, draws):
@@ -106,6 +116,10 @@ def _require_trained(module):
             "build must return a module with parameters that require a gradient, got none"
         )
     for name, parameter in trained.items():
+        if torch.nn.parameter.is_lazy(parameter) or not parameter.numel():
+            raise ValueError(
+                f"build must return a module whose parameters have entries, got none in {name}"
+            )
         if parameter.is_complex():
             raise TypeError(
                 f"build must return a module of real parameters, got {name} of {parameter.dtype}"
@@ -123,4 +137,6 @@ def _require_loss(value):
         )
     if value.is_complex():
         raise TypeError(f"loss must return a real scalar tensor, got {value.dtype}")
+    if not torch.isfinite(value):
+        raise ValueError(f"loss must return a finite number, got {value.item()}")
     return value

@@ -6,6 +6,7 @@ A table comes in, an Axes goes out.
 from contextlib import ExitStack
 
 from lct_lab import tables
+from lct_lab.checks import require_columns
 from lct_lab.init import GROUPS
 
 # Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker
@@ -78,11 +79,13 @@ def save_figure(figure, name, alt):
     The same picture gives the same bytes. Returns a `Picture`, which a notebook displays as the PNG
     with `alt`, a sentence for readers who cannot see it; its `path` is that of the PNG. In an
     interactive session it also prints where that is. Raises ValueError for a name that is not a
-    plain one, OSError naming the path.
+    plain one or an alt without words, TypeError for what is no figure or text, OSError naming the
+    path.
     """
     import matplotlib.pyplot as plt
 
     tables.require_name(name)
+    _require_picture(figure, alt)
     same = {key: STYLE[key] for key in ("svg.hashsalt", "svg.fonttype")}
     with ExitStack() as files, plt.rc_context(same):
         for suffix, metadata in FORMATS.items():
@@ -92,6 +95,18 @@ def save_figure(figure, name, alt):
     plt.close(figure)
     tables.tell(path)
     return Picture(path.read_bytes(), alt, path)
+
+
+def _require_picture(figure, alt):
+    from matplotlib.figure import FigureBase
+
+    if not isinstance(figure, FigureBase):
+        raise TypeError(f"figure must be a matplotlib Figure, got {type(figure).__name__}")
+    wanted = "alt must be a sentence for readers who cannot see the figure"
+    if not isinstance(alt, str):
+        raise TypeError(f"{wanted}, got {alt!r}")
+    if not alt.strip():
+        raise ValueError(f"{wanted}, got {alt!r}")
 
 
 class Picture:
@@ -116,6 +131,11 @@ def _axes(ax, **options):
 
 def matrix(values, *, ax=None, title=None, limit=None):
     """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero."""
+    import numpy as np
+
+    values = np.asarray(values)
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "biuf":
+        raise TypeError(f"values must be a matrix of real numbers, got shape {values.shape}")
     ax = _axes(ax, width=4.5)
     limit = abs(values).max() if limit is None else limit
     image = ax.imshow(
@@ -131,6 +151,7 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     """The spread of a gradient over inits: on a log axis a dot each, and their median as a bar."""
     import numpy as np
 
+    require_columns("table", table, [by, value])
     ax = _axes(ax)
     rng = np.random.default_rng(0)
     names = list(dict.fromkeys(table[by]))
@@ -158,6 +179,8 @@ def scales(table, *, x, measured, predicted=None, by="group", ax=None):
 
     `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`.
     """
+    wanted = [x, by, measured] if predicted is None else [x, by, measured, predicted]
+    require_columns("table", table, wanted)
     ax = _axes(ax)
     for place, (name, rows) in enumerate(table.groupby(by, sort=False)):
         look = _look(name, place)
@@ -174,7 +197,9 @@ def measured(table, *, ax=None):
 
     table : one row per statistic and group, with columns statistic, group, measured, low, high and
     predicted (NaN where there is none). The first statistic's markers are filled, others hollow.
+    Raises ValueError or TypeError naming what the table lacks.
     """
+    _require_statistics(table, ["measured", "low", "high", "predicted"])
     ax = _axes(ax)
     for place, look, row in _places(table):
         if row.predicted > 0:
@@ -194,6 +219,8 @@ def residuals(table, *, ax=None):
     table : as in `measured`, with the columns ratio, band and verdict besides. Where the verdict is
     "outside", it is written beside the marker.
     """
+    columns = ["measured", "low", "high", "predicted", "ratio", "band", "verdict"]
+    _require_statistics(table, columns)
     ax = _axes(ax)
     shown = table[table["ratio"].notna()]
     for place, look, row in _places(shown):
@@ -212,6 +239,12 @@ def residuals(table, *, ax=None):
     ax.set_ylabel("measured / predicted − 1")
     _groups_below(ax, table)
     return ax
+
+
+def _require_statistics(table, columns):
+    require_columns("table", table, ["statistic", "group", *columns])
+    if strange := sorted(set(map(str, table["group"])) - set(GROUPS)):
+        raise ValueError(f"table must have groups of {', '.join(GROUPS)}, got {strange[0]}")
 
 
 def _places(table):

@@ -1,5 +1,6 @@
 """Gradients over many random inits, as tidy rows."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lct_lab import checks, nufft, signals, transform
+from lct_lab import checks, nufft, scaling, signals, transform
 from lct_lab import init as inits
 
 TOGETHER = 1 << 16  # frequencies or samples drawn at once, for a block of inits
@@ -52,11 +53,48 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
     _check_tensors(x, w1, w2)
     named = zip(inits.GROUPS[:4], (a1, a2, a3, a4), strict=True)
     amplitudes = [checks.require_scalar(name, value, ("x", x)) for name, value in named]
+    with np.errstate(over="ignore", invalid="ignore"):  # a sentence follows
+        found = _computed(engine, x, amplitudes, w1, w2)
+    _require_numbers(found, x, amplitudes)
+    return found
+
+
+def _computed(engine, x, amplitudes, w1, w2):
     if transform.resolve_engine(engine, x, w1, graph=False) == "dense":
         return _by_definition(torch.atleast_2d(x), amplitudes, w1, w2)
     if x.is_cuda:
         return _by_autograd(x, amplitudes, w1, w2, nufft)
     return _by_nufft(x, amplitudes, w1, w2)
+
+
+def _require_numbers(found, x, amplitudes):
+    """Raise where x or the amplitudes are so large or small that the dtype cannot say."""
+    # a sum is finite where all terms are, and costs less than looking at each
+    known = [value for value in found if value is not None]
+    total = sum((value.sum() if value.ndim else value).item() for value in known)
+    if not math.isfinite(total) and not all(value.isfinite().all() for value in known):
+        raise ValueError(_too_large("x", x, map(float, amplitudes)))
+    if found.loss.item() < torch.finfo(x.dtype).tiny:
+        _require_squares("x", x.detach().abs().amax(-1).cpu().numpy(), x.dtype)
+
+
+def _too_large(name, x, amplitudes):
+    shown = ", ".join(f"{value:.3g}" for value in amplitudes)
+    return (
+        f"amplitudes and {name} must be small enough for finite gradients in {x.dtype}, "
+        f"got amplitudes ({shown}) and samples up to {x.detach().abs().max().item():.3g}"
+    )
+
+
+def _require_squares(name, largest, dtype):
+    """Raise where the largest sample of a signal that is not zero has no square in `dtype`."""
+    least = torch.finfo(dtype).tiny ** 0.5
+    lost = (largest > 0) & (largest < least)
+    if lost.any():
+        raise ValueError(
+            f"{name} must be zero or reach {least:.2g}, whose square is a number in {dtype}, "
+            f"got a signal that ends at {largest[lost].min():.3g}"
+        )
 
 
 def _check_tensors(x, w1, w2):
@@ -223,10 +261,13 @@ class Settings:
 
 
 def _in_range(signal, dtype):
-    """`signal`, or raise where its samples are not finite in `dtype`."""
-    largest = 0.0 if isinstance(signal, str) else np.abs(signal).max()
-    if largest > torch.finfo(dtype).max:
-        raise ValueError(f"signal must be finite in {dtype}, got a sample of {largest:.3g}")
+    """`signal`, or raise where its samples are not finite in `dtype`, or their squares zero."""
+    if isinstance(signal, str):
+        return signal
+    largest = np.abs(signal).max(axis=1)
+    if largest.max() > torch.finfo(dtype).max:
+        raise ValueError(f"signal must be finite in {dtype}, got a sample of {largest.max():.3g}")
+    _require_squares("signal", largest, dtype)
     return signal
 
 
@@ -396,13 +437,13 @@ def _rounded(values, double):
 
 
 def _measured(settings, drawn):
-    """The loss (inits,) and the gradients (inits, entries) of each group, by `gradients`."""
+    """The loss (inits,) and each group's gradients (inits, entries), as `gradients` finds them."""
     place = {"dtype": settings.dtype, "device": settings.device}
     found = []
     for i, amplitudes in enumerate(drawn.a.tolist()):
         given = drawn.signals(i), drawn.w1[i], None if settings.tied else drawn.w2[i]
         x, w1, w2 = (None if v is None else torch.as_tensor(v, **place) for v in given)
-        values = gradients(x, *amplitudes, w1, w2, engine=settings.engine)
+        values = _computed(settings.engine, x, amplitudes, w1, w2)
         found.append([value.double().cpu().numpy() for value in values if value is not None])
     loss, *groups = (np.array(values) for values in zip(*found, strict=True))
     return loss, *(values.reshape(len(found), -1) for values in groups)
@@ -421,24 +462,23 @@ def _require_finite_rows(settings, drawn, columns):
     finite = np.isfinite(columns).all(0)
     if not finite.all():
         place = np.argmin(finite)
-        amplitudes = ", ".join(f"{value:.3g}" for value in drawn.a[place])
-        largest = np.abs(drawn.signals(place)).max()
-        raise ValueError(
-            f"amplitudes and signal must be small enough for finite gradients in {settings.dtype}, "
-            f"got amplitudes ({amplitudes}) and samples up to {largest:.3g}"
-        )
+        x = torch.as_tensor(drawn.signals(place), dtype=settings.dtype)
+        raise ValueError(_too_large("signal", x, drawn.a[place]))
 
 
 def _summaries(values):
     """The columns of rows, of gradients (inits, entries)."""
-    size = np.abs(values)
+    unit = scaling.unit(values, axis=1)
+    relative = values / unit
+    size = np.abs(relative)
     ordered = np.sort(size, 1)  # a seventh of the time of numpy's median
     last = ordered.shape[1] - 1
     middle = ordered[:, last // 2 : last - last // 2 + 1]
-    return {
-        "mean": values.mean(1),
+    found = {
+        "mean": relative.mean(1),
         "rms": np.sqrt(np.square(size).mean(1)),
         "mean_abs": size.mean(1),
         "median_abs": middle.mean(1),
         "max_abs": ordered[:, last],
     }
+    return {column: numbers * unit[:, 0] for column, numbers in found.items()}

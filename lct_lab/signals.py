@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from lct_lab import scaling
 from lct_lab.checks import require_choice, require_samples, require_size
 
 NOISES = ("uniform", "normal")
@@ -18,12 +19,17 @@ RECORDINGS = {
 }
 
 SIGNALS = (*NOISES, *RECORDINGS)
+ROUNDS = 10  # through a table, from which on all its rows count as drawn alike
+ROUNDED = 1e-12  # of a mean: what sums of ordinary numbers leave
+
+
+def recording(name):
+    """A recording as an array (channels, samples); RECORDINGS[name] has its source and licence."""
+    return _recorded(require_choice("name", name, RECORDINGS))
 
 
 @cache
-def recording(name):
-    """A recording as an array (channels, samples); RECORDINGS[name] has its source and licence."""
-    require_choice("name", name, RECORDINGS)
+def _recorded(name):
     if name == "eeg":
         from matplotlib import cbook
 
@@ -57,12 +63,17 @@ def windows(signal, n, starts, channels=None):
         raise ValueError(
             f"{name} has a constant window of {n} samples, which cannot have unit variance"
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        centred = cut - cut.mean(-1, keepdims=True)
-        spread = centred.std(-1, keepdims=True)
-    if not (np.isfinite(spread) & (spread > 0)).all():
-        raise ValueError(f"{name} must have windows of positive and finite variance in double")
-    return centred / spread
+    return _standardised(cut / scaling.unit(cut, axis=1))
+
+
+def _standardised(cut):
+    """Windows (count, n), none of them constant, less their mean and over their spread."""
+    centred = cut - cut.mean(-1, keepdims=True)
+    centred /= scaling.unit(centred, axis=1)
+    # of values far from zero the mean is rounded to their digits, and not to those of the spread
+    rest = centred.mean(-1, keepdims=True)
+    centred -= np.where(np.abs(rest) > ROUNDED, rest, 0.0)
+    return centred / centred.std(-1, keepdims=True)
 
 
 def _channels(signal, n):
@@ -192,6 +203,22 @@ def draw_block(signal, n, indices, generator, batch):
     else:
         drawn = [signal[_rows(len(signal), None, index, batch)] for index in indices]
     return np.array(drawn)
+
+
+def seen(signal, inits, batch=1):
+    """What inits 0 … inits - 1 see of a signal: of a table the rows that `draw` gives them.
+
+    signal : as `check` returns it. Each row comes as often as they draw it, until all have been
+    drawn so often that once more or less does not matter. A name, and a table that they go through
+    in whole rounds, stay as they are.
+    """
+    if isinstance(signal, str):
+        return signal
+    drawn = inits * batch
+    rounds, rest = divmod(drawn, len(signal))
+    if rest == 0 or rounds >= ROUNDS:
+        return signal
+    return signal[_rows(len(signal), None, 0, drawn)]
 
 
 def _rows(count, rng, index, batch):

@@ -7,13 +7,23 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from reprlib import repr as short
 
 import numpy as np
 
-from lct_lab.checks import require_choice
+from lct_lab import scaling
+from lct_lab.checks import (
+    require_choice,
+    require_names,
+    require_number,
+    require_size,
+    require_table,
+)
+from lct_lab.init import GROUPS
 
 PACKAGES = ("lct_lab", "torch", "numpy", "scipy", "pandas", "pyarrow", "finufft", "numba")
 # what rows must share to belong in one table
@@ -47,8 +57,8 @@ def output(kind, name):
 
 def require_name(name):
     """Return `name`, or raise unless it can name a file in a given folder, and in no other."""
-    plain = isinstance(name, str) and name and not name.startswith(".")
-    if not plain or any(mark in name for mark in "/\\\0"):
+    plain = isinstance(name, str) and name and not name.startswith(".") and name.isprintable()
+    if not plain or any(mark in name for mark in "/\\"):
         raise ValueError(f"name must be a plain file name such as 03-scales, got {name!r}")
     return name
 
@@ -71,6 +81,8 @@ def whole(path):
     it cannot be written.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise ValueError(f"path must be that of a file, got {str(path)!r}")
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{writer}.part")
     try:
@@ -109,28 +121,61 @@ def write(table, name):
 
     The index goes in where it says something: where it has a name, or is not of numbers. Returns
     `table` to display it; in an interactive session it also prints where it was written.
-    Raises ValueError for a name that is not a plain one, OSError naming the path.
+    Raises ValueError for a name that is not a plain one, TypeError for what is no DataFrame,
+    OSError naming the path.
     """
     path = output("data", f"{require_name(name)}.csv")
-    index = table.index
-    says = any(name is not None for name in index.names) or index.dtype.kind not in "iuf"
+    _require_frame(table)
     with whole(path) as part:
-        table.to_csv(part, index=says, float_format="%.9g", lineterminator="\n")
+        table.to_csv(part, index=_says(table.index), float_format="%.9g", lineterminator="\n")
     tell(path)
     return table
+
+
+def _says(index):
+    """Whether an index says something that the columns do not."""
+    return any(name is not None for name in index.names) or index.dtype.kind not in "iuf"
 
 
 def write_raw(table, path):
     """Save raw rows as parquet: exact, with `table.attrs` and the versions, whole or not at all.
 
-    The rows' hash goes in as well. Returns the table as it was saved.
+    An index that says something becomes columns. The versions are those that `table.attrs` has
+    already, as of rows that were read, else the present ones. The rows' hash goes in as well.
+    Returns the table as it was saved. Raises TypeError for what parquet does not hold or would give
+    back changed, OSError naming the path.
     """
-    saved = table.copy(deep=False)
-    saved.attrs = {**table.attrs, "versions": provenance()}
-    saved.attrs |= {"content": _content(saved)}
+    _require_frame(table)
+    saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
+    saved.attrs = {"versions": provenance(), **table.attrs}
+    try:
+        json.dumps(saved.attrs)  # pandas would leave out what is no JSON, with a warning
+        saved.attrs |= {"content": _content(saved)}
+        data = _encoded(saved)
+        _require_the_same_back(saved, data)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        wanted = "table must have columns of one type each, and attrs of plain values"
+        raise TypeError(f"{wanted}, to be saved as parquet: {error}") from None
     with whole(path) as unfinished:
-        unfinished.write_bytes(_encoded(saved))
+        unfinished.write_bytes(data)
     return saved
+
+
+def _require_frame(table):
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"table must be a DataFrame, got {type(table).__name__}")
+
+
+def _require_the_same_back(table, data):
+    """Raise where a column comes back as something else, as one of lists does."""
+    import pandas as pd
+
+    plain = all(kind.kind in "biuf" or kind == "str" for kind in table.dtypes)
+    if not plain and _content(pd.read_parquet(io.BytesIO(data))) != table.attrs["content"]:
+        strange = [str(name) for name, kind in table.dtypes.items() if kind.kind not in "biuf"]
+        raise TypeError(f"{', '.join(strange)} would not be read as written")
 
 
 def _encoded(table):
@@ -216,16 +261,18 @@ def scale(raw, by="group"):
 
     raw : rows of `probe`, with columns rms and `by`, a name or a list of names in whose order the
     result is indexed, as first seen. The error is NaN where there is one start alone. Returns a
-    DataFrame with the columns measured and error. Raises ValueError naming a missing column.
+    DataFrame with the columns measured and error. Raises ValueError or TypeError naming a column.
     """
     import pandas as pd
 
-    keys = [by] if isinstance(by, str) else list(by)
-    require_columns("raw", raw, (*keys, "rms"))
-    squares = raw.assign(square=raw["rms"] ** 2).groupby(by, sort=False, observed=True)["square"]
+    require_table("raw", raw, require_names("by", by), ["rms"])
+    rms = raw["rms"].astype(float)
+    unit = scaling.unit(rms.to_numpy())[0]
+    squared = raw.assign(square=(rms / unit) ** 2)
+    squares = squared.groupby(by, sort=False, observed=True)["square"]
     error_of_mean = squares.std() / squares.count() ** 0.5
     measured, error = root_of_mean(squares.mean(), error_of_mean)
-    return pd.DataFrame({"measured": measured, "error": error})
+    return pd.DataFrame({"measured": measured * unit, "error": error * unit})
 
 
 def root_of_mean(mean, error):
@@ -234,26 +281,22 @@ def root_of_mean(mean, error):
     return measured, error / 2 / measured
 
 
-def require_columns(name, table, columns):
-    """Raise ValueError naming the columns that `table` lacks."""
-    if missing := [column for column in columns if column not in table]:
-        expected = ", ".join(columns)
-        raise ValueError(f"{name} must have the columns {expected}, got none called {missing}")
-
-
 def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
     """Median and mean over inits of each column, and the rms over inits of rms (`scale`).
 
-    One row per `by`, in the order seen.
+    One row per `by`, in the order seen. Raises ValueError or TypeError naming a column, also where
+    an init comes twice.
     """
     import pandas as pd
 
-    grouped = table.groupby(list(by), sort=False, observed=True)
+    by, columns = require_names("by", by), require_names("columns", columns)
+    require_table("table", table, [*by, "init"], [*columns, "rms"], once=True)
+    grouped = table.groupby(by, sort=False, observed=True)
     summary = {}
     for column in columns:
         summary[f"{column}_median"] = grouped[column].median()
         summary[f"{column}_mean"] = grouped[column].mean()
-    summary["scale"] = scale(table, list(by))["measured"]
+    summary["scale"] = scale(table, by)["measured"]
     summary["inits"] = grouped["init"].nunique()
     return pd.DataFrame(summary).reset_index()
 
@@ -261,20 +304,55 @@ def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
 def ratios(table, to="a2", column="median_abs"):
     """|gradient| of each group over that of group `to` in the same init.
 
-    One row per init, one column per group.
+    One row per init, one column per group. Raises ValueError or TypeError naming a column or `to`,
+    also where an init comes twice, or `to` is zero or missing in one.
     """
+    (column,) = require_names("column", [column])
+    require_table("table", table, ["init", "group"], [column], once=True)
     wide = table.pivot(index="init", columns="group", values=column)
     if to not in wide:
         raise ValueError(f"to must be one of the groups {', '.join(wide)}, got {to!r}")
+    if not (known := wide[to].abs() > 0).all():
+        raise ValueError(
+            f"to must be a group whose {column} is not zero, got {to} in init {known.idxmin()}"
+        )
     return wide.div(wide[to], axis=0)
 
 
 def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
-    """Percentile bootstrap interval of `statistic` over the entries of `values`: (low, high)."""
-    values = np.asarray(values, dtype=float)
+    """Percentile bootstrap interval of `statistic` over the entries of `values`: (low, high).
+
+    statistic : as numpy's, (values, axis) -> numbers. Raises ValueError or TypeError naming an
+    argument.
+    """
+    if not callable(statistic):
+        raise TypeError(f"statistic must be a function such as np.median, got {statistic!r}")
+    draws, level, seed = _require_resampling(draws, level, seed)
+    values = _require_list("values", values)
     rng = np.random.default_rng(seed)
     resampled = statistic(values[rng.integers(len(values), size=(draws, len(values)))], axis=-1)
     return tuple(np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
+
+
+def _require_resampling(draws, level, seed):
+    """Return what a bootstrap is asked for, or raise."""
+    if not 0 < require_number("level", level) < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level!r}")
+    return require_size("draws", draws), level, require_size("seed", seed, 0)
+
+
+def _require_list(name, values):
+    """Return `values` as a float array (entries,), finite and not empty, or raise."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor with a graph
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf" or array.ndim != 1 or not array.size:
+        got = f"{array.dtype} of shape {array.shape}" if array.ndim else type(values).__name__
+        raise TypeError(f"{name} must be a list of at least one real number, got {got}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got a NaN or an infinity")
+    return array.astype(float)
 
 
 def fit_exponents(
@@ -302,48 +380,79 @@ def fit_exponents(
     `predicted`; at least four sizes per group, of which not all share n, m or n/m.
     predicted : a column; None, or left as it is for a table without it, where nothing is predicted.
     asymptotic : {group: (power of N, power of M)}, or None.
+    draws, level, seed : of the bootstrap.
 
     Returns one row per group and size (n, m): group, size, exponent, low, high, predicted,
     asymptotic (NaN where not given), verdict: "agrees" where `predicted` lies in the interval
-    widened by 0.01, "differs" where not, "no law" where nothing is predicted. Raises ValueError
-    naming a column or a group.
+    widened by 0.01, "differs" where not, "no law" where nothing is predicted. Raises ValueError or
+    TypeError naming an argument, a column or a group.
     """
     import pandas as pd
 
+    sizes = require_names("sizes", sizes)
+    resampling = _require_resampling(draws, level, seed)
     if predicted == "predicted" and predicted not in table:
         predicted = None
-    columns = [value] if predicted is None else [value, predicted]
-    _require_positive(table, columns, sizes)
+    columns = require_names(
+        "value and predicted", [value] if predicted is None else [value, predicted]
+    )
+    table = _require_positive(table, columns, sizes)
+    asymptotic = _require_asymptotic(asymptotic, table["group"], sizes)
     rng, rows = np.random.default_rng(seed), []
-    for group, part in table.groupby("group", sort=False):
-        _require_powers(group, part, sizes)
-        fitted = _slopes(part, value, sizes)
-        wanted = [np.nan] * len(sizes) if predicted is None else _slopes(part, predicted, sizes)
-        low, high = _bootstrap_slopes(part, value, sizes, draws, level, rng)
-        limits = (asymptotic or {}).get(group, [np.nan] * len(sizes))
-        for place, size in enumerate(sizes):
-            rows.append(
-                {
-                    "group": group,
-                    "size": size,
-                    "exponent": fitted[place],
-                    "low": low[place],
-                    "high": high[place],
-                    "predicted": wanted[place],
-                    "asymptotic": limits[place],
-                    "verdict": _agreement(wanted[place], low[place], high[place]),
-                }
-            )
+    for group, part in table.groupby("group", sort=False, observed=True):
+        rows += _powers_of(group, part, columns, sizes, asymptotic, resampling, rng)
     return pd.DataFrame(rows)
 
 
 def _require_positive(table, columns, sizes):
-    """Raise unless the table has all that a regression of logarithms needs, all of it positive."""
-    require_columns("table", table, ("group", *sizes, *columns))
-    numbers = table[[*sizes, *columns]]
-    if not ((numbers > 0) & np.isfinite(numbers)).all(axis=None):
-        names = ", ".join(numbers)
-        raise ValueError(f"{names} must be positive and finite to have a logarithm")
+    """The table in double precision, or raise where a regression of logarithms lacks something."""
+    numbers = [*sizes, *columns]
+    require_table("table", table, ["group"], numbers)
+    if not (table[numbers] > 0).all(axis=None):
+        raise ValueError(f"{', '.join(numbers)} must be positive and finite to have a logarithm")
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def _require_asymptotic(asymptotic, groups, sizes):
+    """Return {group: powers}, one for each of `sizes`, empty for None, or raise.
+
+    A group that a model may have and the table has not is welcome: tied models have no w2.
+    """
+    wanted = f"asymptotic must be {{group: one power for each of {', '.join(sizes)}}}"
+    if asymptotic is None:
+        return {}
+    if not isinstance(asymptotic, Mapping):
+        raise TypeError(f"{wanted}, got {short(asymptotic)}")
+    known = {*groups, *GROUPS}
+    if strange := [group for group in asymptotic if group not in known]:
+        raise ValueError(f"{wanted} of the table's groups, got {strange[0]!r}")
+    for group, powers in asymptotic.items():
+        if len(_require_list(f"asymptotic of {group}", powers)) != len(sizes):
+            raise ValueError(f"{wanted}, got {short(powers)} for {group}")
+    return asymptotic
+
+
+def _powers_of(group, part, columns, sizes, asymptotic, resampling, rng):
+    """The rows of one group, one for each size."""
+    _require_powers(group, part, sizes)
+    fitted = _slopes(part, columns[0], sizes)
+    unknown = [np.nan] * len(sizes)
+    wanted = _slopes(part, columns[1], sizes) if columns[1:] else unknown
+    low, high = _bootstrap_slopes(part, columns[0], sizes, resampling, rng)
+    limits = asymptotic.get(group, unknown)
+    return [
+        {
+            "group": group,
+            "size": size,
+            "exponent": fitted[place],
+            "low": low[place],
+            "high": high[place],
+            "predicted": wanted[place],
+            "asymptotic": limits[place],
+            "verdict": _agreement(wanted[place], low[place], high[place]),
+        }
+        for place, size in enumerate(sizes)
+    ]
 
 
 def _require_powers(group, part, sizes):
@@ -358,8 +467,9 @@ def _spans(part, sizes):
     return np.linalg.matrix_rank(_design(part, sizes)) > len(sizes)
 
 
-def _bootstrap_slopes(part, value, sizes, draws, level, rng):
+def _bootstrap_slopes(part, value, sizes, resampling, rng):
     """Low and high of every slope over resampled rows; samples that do not span are drawn again."""
+    draws, level, _ = resampling
     resampled = []
     while len(resampled) < draws:
         again = part.iloc[rng.integers(len(part), size=len(part))]

@@ -1,5 +1,6 @@
 """A training that is broken off goes on to the same bytes, or says what does not fit."""
 
+import io
 import os
 import pickle
 import signal
@@ -52,13 +53,15 @@ def path(tmp_path):
         {"objective": "uniform", "batch": 5},
         {"objective": TABLE, "batch": 5, "paths": True},
         {"schedule": None, "rule": "raw", "lr": 1e-3},
+        dict(optimizer="newton", lr=1.0, schedule=training.LookBack(16, octave=3), patience=9),
     ],
 )
 @pytest.mark.parametrize("tied", [True, False])
 def test_it_goes_on_to_the_same_bytes(path, tied, options):
-    whole = train(model=lct(tied=tied), **options)
+    m = 16 if options.get("optimizer") == "newton" else 12
+    whole = train(model=lct(m=m, tied=tied), **options)
     for steps in (1, 7, 25, 40, 40):  # of which 7 and 25 have a last row that the whole has not
-        again = train(path, lct(tied=tied), **options | {"steps": steps})
+        again = train(path, lct(m=m, tied=tied), **options | {"steps": steps})
     assert same(again, whole)
     assert os.listdir(path.parent) == ["state.pt"]
 
@@ -74,7 +77,7 @@ def test_a_model_that_was_just_trained_goes_on_too(path):
 
 
 def test_an_early_stop_is_gone_on_with(path):
-    options = dict(steps=400, target=1e-2, every=5, paths=True)
+    options = dict(steps=400, target=1e-2, every=5, paths=True, optimizer="adam")
     whole = lct_lab.recover(10, **options)
     for target in (0.5, 1e-2, 1e-2):  # stopped early, gone on with, and asked for once more
         again = lct_lab.recover(10, **options | {"target": target}, checkpoint=path)
@@ -157,6 +160,42 @@ def test_nothing_in_a_file_is_executed(path):
         with pytest.raises(ValueError, match=f"checkpoint must be .*, got {path}"):
             train(path)
     assert not Executed.target.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": ["n", 16]},
+        {"best": {"values": 3}},
+        {"best": {"values": {"a1": 1}, "loss": 1.0, "step": 1}},
+        {"model": {}},
+        {"step": "3"},
+        {"step": -3},
+        {"history": [3]},
+        {"history": [{"loss": 1.0}]},
+        {"trace": [torch.zeros(3)]},
+        {"frozen": {"a1": 1}},
+        {"generator": {}},
+        {"optimizer": {}},
+        {"optimizer": lambda known: known | {"param_groups": []}},
+        {"optimizer": lambda known: known | {"state": {4: {"exp_avg": torch.zeros(3)}}}},
+    ],
+)
+def test_entries_of_another_kind_are_a_sentence_and_touch_no_model(path, change):
+    train(path, steps=5, seed=2)
+    content = path.read_bytes().split(b"\n", 2)[2]
+    state = torch.load(io.BytesIO(content), weights_only=True)
+    for name, value in change.items():
+        state[name] = value(state[name]) if callable(value) else value
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data = buffer.getvalue()
+    path.write_bytes(checkpoint.MAGIC + sha256(data).hexdigest().encode() + b"\n" + data)
+    model = lct()
+    untouched = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=f"checkpoint must be one that fit wrote, got {path}"):
+        train(path, model)
+    assert all(map(torch.equal, untouched, model.parameters()))
 
 
 @pytest.fixture(scope="module")
@@ -252,13 +291,17 @@ class Own(training.Constant):
     [
         (3, {}, TypeError, "checkpoint must be a path, got 3"),
         ("", {}, ValueError, "checkpoint must be a file in a folder that exists, got ''"),
+        ("a\0b", {}, ValueError, r"must be a file in a folder that exists, got 'a\\x00b'"),
+        ("a" * 250, {}, ValueError, "checkpoint must be a file in a folder that exists, got 'aaa"),
+        ("a/" * 5000, {}, ValueError, "checkpoint must be a file in a folder that exists, got 'a/"),
+        ("/dev/null", {}, ValueError, "checkpoint must be a file in a folder that exists, got '/d"),
         ("/", {}, ValueError, "checkpoint must be a file in a folder that exists, got '/'"),
         ("/nowhere/state.pt", {}, ValueError, "must be a file in a folder that exists, got '/now"),
         (
             "state.pt",
             {"schedule": Own(16)},
             TypeError,
-            "checkpoint must go with CoarseToFine or Constant, .* got a schedule Own",
+            "checkpoint must go with CoarseToFine, Constant or LookBack, .* got a schedule Own",
         ),
     ],
 )

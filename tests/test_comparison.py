@@ -9,6 +9,7 @@ import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+import lct_lab  # noqa: E402
 from lct_lab import comparison, probe, signals, tables  # noqa: E402
 from lct_lab.comparison import by_errors, compare, judge, judged, scale  # noqa: E402
 
@@ -197,10 +198,26 @@ def test_bands_and_rows_that_cannot_be_judged_are_named():
     for policy in (lambda m: judge(m, 0.1, 1.0, 0), lambda m: by_errors(m, 1.0, 0)):
         with pytest.raises(ValueError, match="band must be a positive relative width, got 0"):
             policy(pd.Series([1.0]))
-    with pytest.raises(
-        ValueError, match=r"raw must have the columns .* none called \['init', 'rms'\]"
-    ):
+    with pytest.raises(ValueError, match=r"raw must have the columns .* none called \['init'\]"):
         judged(pd.DataFrame({"group": ["a1"]}), None)
+
+
+def test_rows_and_laws_that_do_not_fit_are_a_sentence():
+    raw = probe(64, 64, inits=3)
+    law = lct_lab.predict(64, 64)
+    for arguments, words in (
+        ((pd.concat([raw, raw]), law), "raw must have one row for each of init, group, got sev"),
+        ((raw, law.drop(columns="band")), r"law must have the columns .* called \['band'\]"),
+        ((raw, 3), "law must be a DataFrame, got int"),
+        ((raw.assign(rms="1"), law), "raw must have real numbers in rms"),
+        (([], None), "raw must have the columns init, group"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            judged(*arguments)
+    with pytest.raises(ValueError, match="statistics must be one of rms, mean, median, got 'mode'"):
+        judged(raw, law, statistics=["mode"])
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1, got 2"):
+        judge(1.0, 0.1, 1.0, 0.1, confidence=2)
 
 
 def test_it_displays_and_draws_what_the_table_says(shuffled):
@@ -218,3 +235,43 @@ def test_it_displays_and_draws_what_the_table_says(shuffled):
     marked = comparison.Comparison(wrong, shuffled.loss, shuffled.raw, shuffled.law).plot()[1]
     outside = (wrong.loc[["rms", "median"], "verdict"] == "outside").sum()
     assert [text.get_text() for text in marked.texts] == ["outside"] * outside
+
+
+def test_the_law_is_asked_about_the_windows_that_the_starts_draw():
+    windows = np.random.default_rng(0).standard_normal((2000, 64))
+    louder = np.concatenate([windows[:200], 2 * windows[200:]])
+    options = dict(init="shuffled", inits=100, batch=2)
+    found, alone = (compare(64, 64, signal=x, **options) for x in (louder, windows[:200]))
+    assert found.table.equals(alone.table)
+    once, twice = windows[:100], 2 * windows[100:300]  # the first hundred are drawn twice
+    found = compare(64, 64, signal=np.concatenate([once, twice]), init="shuffled", inits=400)
+    drawn = np.concatenate([once, twice, once])
+    assert found.loss["predicted"] == pytest.approx(
+        lct_lab.predict(64, 64, init="shuffled", signal=drawn).attrs["loss"]
+    )
+    assert abs(found.loss["measured"] / found.loss["predicted"] - 1) < 0.2
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", (2.0**-120, 2.0**120))
+def test_a_signal_in_any_unit_gets_the_same_verdicts(size):
+    windows = np.random.default_rng(0).standard_normal((40, 64))
+    options = dict(init="shuffled", inits=40)
+    plain = compare(64, 64, signal=windows, **options).table
+    found = compare(64, 64, signal=windows * size, **options).table
+    assert found["verdict"].equals(plain["verdict"])
+    columns = ["measured", "error", "low", "high", "predicted"]
+    assert (found[columns] / size**2).to_numpy() == pytest.approx(plain[columns].to_numpy())
+
+
+@pytest.mark.parametrize("size", (1e-45, 1e45, 1e200))
+def test_a_signal_that_a_law_could_not_say_is_a_sentence(size):
+    words = "signal must be between 1e-40 and 1e.40 at its largest, got"
+    with pytest.raises(ValueError, match=words):
+        compare(64, 64, signal=np.random.default_rng(0).standard_normal((40, 64)) * size)
+
+
+def test_what_no_number_of_starts_would_decide_is_left_open():
+    law = lct_lab.predict(64, 64).assign(band=1e-12)
+    found = judged(probe(64, 64, inits=10), law)
+    assert found.loc["rms", "starts"].isna().all() and found["starts"].notna().any()

@@ -67,7 +67,7 @@ def of_rules():
     rules = table("04-rules").set_index("rule")
     power, by_rms = (
         rules["N=M=1e5"],
-        rules.loc[["a2 root", "a4 max", "a4 mean", "a4 cosine"], "rms"],
+        rules.loc[["a2 root", "a4 root", "a4 decimal", "a4 cosine"], "rms"],
     )
     return [
         f"N/√M is {1 / power['w1 mean']:.0f} times too small at 10⁵",
@@ -128,7 +128,8 @@ def of_training():
         seconds = row["longest time_s"]
         time = f"{seconds:.0f} s" if seconds > 100 else f"{seconds:.1f} s"
         rows.append(
-            f"| {row['kind']} | {row['N']:,} | {filled} | {row['worst error']:.0e} | {time} |"
+            f"| {row['kind']} | {row['N']:,} | {filled} | {row['median steps']:.0f} "
+            f"| {row['worst error']:.0e} | {time} |"
         )
     moves = table("09-full-drift").set_index(["optimizer", "rule"])["moves by a factor"]
     names = {"raw": "raw", "original": "the original's divisors", "equal": "equal gradients"}
@@ -230,3 +231,14 @@ def test_the_readmes_python_runs():
     for line in code.splitlines():
         if "recover" not in line:
             exec(line.replace("1024, 512", "64, 48").replace("512, 512", "16, 16"), scope)
+
+
+def test_the_quoted_start_of_the_original_is_whole():
+    """A thousand samples and two sorted vectors of as many frequencies, of four decimals each."""
+    lines = text_of("data/original-start.csv").splitlines()
+    assert lines[0].startswith("# ") and "41fe483" in lines[1] and lines[2] == "x,w1,w2"
+    start = pd.read_csv(ROOT / "data" / "original-start.csv", comment="#")
+    assert start.shape == (1000, 3) and start["x"].abs().max() <= 1
+    for side in ("w1", "w2"):
+        assert start[side].is_monotonic_increasing and start[side].between(0, np.pi).all()
+    assert all(len(number.partition(".")[2]) == 4 for row in lines[3:] for number in row.split(","))

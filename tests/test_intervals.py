@@ -70,3 +70,12 @@ def test_values_that_do_not_spread_are_known_exactly_and_one_value_is_not_known(
         assert np.allclose(same, [[2, 0], [0, 0], [2, 0], [2, 0]])
         alone = of(np.array([[2.0, 0.0]]), 0.95)
         assert np.isinf(alone.error).all() and alone.low[0] <= 0 and np.isinf(alone.high[0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", (2.0**-500, 2.0**-900, 2.0**500, 2.0**900))
+def test_intervals_are_the_same_in_any_unit(size):
+    values = np.random.default_rng(0).standard_normal((20, 3))
+    for interval in (of_rms, of_mean, of_median):
+        plain, found = interval(values, 0.95), interval(values * size, 0.95)
+        assert all((theirs == ours * size).all() for theirs, ours in zip(found, plain, strict=True))

@@ -405,7 +405,18 @@ def test_amplitude_averages_are_moments():
 # --- the original's rules -------------------------------------------------------------------------
 
 
-def test_rules_at_the_size_they_were_read_off():
+@pytest.mark.parametrize("name", laws.RULES)
+def test_a_rule_is_the_line_that_it_quotes(name):
+    """The source's line, with a gradient of one, is one over the divisor."""
+    rule = laws.RULES[name]
+    line = re.sub(r"^(\[\d+\] )+", "", rule.quoted)
+    assert line != rule.quoted, "a line has the number of its cell"
+    gradient = rf"\b{rule.group}\.grad(\.abs\(\)\.(mean|median)\(\))?|\bdl_d{rule.group}\b"
+    value = eval(re.sub(gradient, "1", line), {"np": np, "N": 700, "M": 300})
+    assert value == pytest.approx(1 / rule(700, 300))
+
+
+def test_rules_at_a_size_that_the_source_shows():
     assert laws.RULES["w1 mean"](1000, 1000) == pytest.approx(1000**0.5)
     assert laws.RULES["a4 cosine"](1000, 1000) == pytest.approx(999 * 2 / np.pi)
     assert {rule.group for rule in laws.RULES.values()} == set(GROUPS)

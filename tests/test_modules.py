@@ -144,6 +144,26 @@ def test_frozen_parameters_are_left_out():
             "build must return a module of real parameters, got weight of torch.complex64",
         ),
         (
+            {"build": lambda n: Bowl(0)},
+            ValueError,
+            "build must return a module whose parameters have entries, got none in weight",
+        ),
+        (
+            {"build": lambda n: torch.nn.LazyLinear(n)},
+            ValueError,
+            "build must return a module whose parameters have entries, got none in weight",
+        ),
+        (
+            {"loss": lambda f, x: (f(x) * torch.nan).sum()},
+            ValueError,
+            "loss must return a finite number, got nan",
+        ),
+        (
+            {"build": Bowl, "loss": lambda f, x: (0 * f.weight).sqrt().sum()},
+            ValueError,
+            "loss must have finite gradients, got a NaN or an infinity in that of weight",
+        ),
+        (
             {"loss": lambda f, x: (f(x) * 1j).sum()},
             TypeError,
             "loss must return a real scalar tensor, got torch.complex64",
@@ -159,3 +179,12 @@ def test_bad_input_to_probe_module(change, error, words):
     )
     with pytest.raises(error, match=words):
         probe_module(given.pop("build"), given.pop("sizes"), **given)
+
+
+def test_sparse_gradients_are_measured_as_dense_ones():
+    def build(sparse):
+        return lambda n: torch.nn.Embedding(n, 3, sparse=sparse)
+
+    options = dict(batch=lambda n, g: torch.tensor([0, 2]), loss=lambda f, x: f(x).square().sum())
+    found, expected = (probe_module(build(s), [5], inits=2, **options) for s in (True, False))
+    assert found.equals(expected)

@@ -22,15 +22,17 @@ SMALL = {
     "01": "n=200 m=160 batch=200",
     "02": "n=300 m=300 inits=60 n_max=512",
     "03": "inits=400 window=256 batch_max=64",
-    "04": "samples=65536 n_max=1024",
+    "04": "samples=16384 n_max=1024",
     "05": "draws=400",
     "06": "largest=10000 dense_largest=1000 seconds=0.05",
     "07": "draws=300",
     "08": "inits=150",
     "09": "n_max=512",
-    "10": "n=64 starts=1 plain_steps=600 zoom=32 ablated=64",
-    "11": "steps=100 starts=1 n=32",
+    "10": "n=128 starts=1 most_steps=1200 zoom=32 ablated=256",
+    "11": "steps=100 starts=2 n=32",
     "12": "n=128 draws=60 inits=60",
+    "13": "largest=512 n_max=512 most_steps=600",
+    "14": "starts=100 sets=12 batches=4",
 }
 
 

@@ -133,3 +133,33 @@ def test_style_is_set_only_when_asked():
     with plt.rc_context():
         plots.use_style()
         assert plt.rcParams["svg.hashsalt"] == "lct_lab"
+
+
+@pytest.mark.parametrize(
+    "given, alt, words",
+    [
+        (3, "A figure.", "figure must be a matplotlib Figure, got int"),
+        (None, None, "alt must be a sentence for readers who cannot see the figure, got None"),
+        (None, " ", "alt must be a sentence for readers who cannot see the figure, got ' '"),
+    ],
+)
+def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, words):
+    figure = plots.figure()[0] if given is None else given
+    with pytest.raises((TypeError, ValueError), match=words):
+        plots.save_figure(figure, "03-x", alt)
+    assert not list(tmp_path.rglob("03-x*"))
+
+
+@pytest.mark.parametrize(
+    "draw, words",
+    [
+        (lambda rows: plots.strips(rows, value="x"), "must have the columns group, x, got none"),
+        (lambda rows: plots.scales(rows, x="n", measured="rms"), "got none called .'n'."),
+        (lambda rows: plots.measured(rows), "table must have the columns statistic, group, "),
+        (lambda rows: plots.residuals([rows]), "table must be a DataFrame, got list"),
+        (lambda rows: plots.matrix(np.zeros((0, 2))), "values must be a matrix of real numbers"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(draw, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        draw(probe(20, 15, inits=2))

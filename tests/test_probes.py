@@ -204,3 +204,31 @@ def test_bad_gradients_input():
     ):
         with pytest.raises(ValueError, match=words):
             lct_lab.gradients(arguments[0], 1.0, 1.0, 1.0, 1.0, *arguments[1:])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+def test_rows_are_the_same_in_any_unit(engine):
+    spike = np.zeros(32)
+    spike[5] = 1.0
+    settings = dict(inits=3, engine=engine)
+    plain = lct_lab.probe(32, 16, signal=spike, **settings)[COLUMNS[2:]]
+    for size in (2.0**-400, 2.0**400):
+        found = lct_lab.probe(32, 16, signal=spike * size, **settings)[COLUMNS[2:]]
+        assert found.equals(plain * size**2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_signals_whose_squares_are_no_numbers_are_a_sentence(engine, dtype):
+    large, small = {torch.float64: (1e160, 1e-160), torch.float32: (1e25, 1e-25)}[dtype]
+    one, w = torch.ones(32, dtype=dtype), torch.rand(16, dtype=dtype)
+    with pytest.raises(ValueError, match="amplitudes and x must be small enough for finite"):
+        lct_lab.gradients(large * one, 1, 1, 1, 1, w, engine=engine)
+    signals = torch.stack([one, small * one])
+    with pytest.raises(ValueError, match="x must be zero or reach .* whose square is a number"):
+        lct_lab.gradients(small * one, 1, 1, 1, 1, w, engine=engine)
+    with pytest.raises(ValueError, match="signal must be zero or reach .* ends at 1e-"):
+        lct_lab.probe(32, 16, inits=2, signal=signals, engine=engine, dtype=dtype)
+    assert not lct_lab.gradients(0 * one, 1, 1, 1, 1, w, engine=engine).w1.any()

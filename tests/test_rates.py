@@ -257,4 +257,19 @@ def test_bad_scales(scales, error, words):
 
 
 def test_a_rule_at_a_size():
-    assert laws.RULES["a4 mean"](8, 8) == 5
+    assert laws.RULES["a4 decimal"](8, 8) == 5
+
+
+@pytest.mark.parametrize("lr", (float("nan"), float("inf"), 0, -1, 1e308, 5e-324))
+def test_rates_that_are_no_numbers_are_a_sentence(lr):
+    model = lct_lab.LCT(64, 64)
+    with pytest.raises(ValueError, match="^lr must "):
+        lct_lab.param_groups(model, "curvature", lr)
+
+
+def test_measured_scales_of_all_parameters_need_no_law():
+    model = lct_lab.LCT(16, 12, tied=True)  # too small for one
+    scales = {name: (2.0, 8.0) for name, _ in model.named_parameters()}
+    assert set(factors(model, "equal", scales=scales).values()) == {0.5}
+    with pytest.raises(ValueError, match="rule 'equal' needs a law at n = 16"):
+        lct_lab.param_groups(model, "equal", 0.1, scales={"a1": (2.0, 8.0)})

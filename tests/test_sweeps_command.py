@@ -1,5 +1,6 @@
 """Sweeps from a terminal: what it prints, what it writes, and one sentence for what is wrong."""
 
+import json
 import os
 import pickle
 import re
@@ -233,3 +234,30 @@ def test_interrupts_are_one_sentence(tmp_path, workers):
     assert driver.returncode == 130
     assert "stopped; the finished blocks are kept, and the same command goes on\n" in said
     assert "Traceback" not in said and "Error" not in said
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    names = [f"{n}x40-random-00000000-{'0' * 16}.parquet" for n in range(3000)]
+    (tmp_path / "plan-0.json").write_text(json.dumps(names))
+    program = f"{sys.executable} -m lct_lab status {tmp_path} | head -n 1"
+    found = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("0 done, 3000 left, 0 failed, 0 damaged\n", "")
+
+
+@pytest.mark.parametrize("names", ([], ["../a.parquet"], ["/etc/passwd"], [3], {"a.parquet": 1}))
+def test_a_plan_that_names_no_shards_is_damage(refused, tmp_path, names):
+    (tmp_path / "plan-0.json").write_text(json.dumps(names))
+    for command in (("status", tmp_path), ("collect", tmp_path, "--out", tmp_path / "rows.csv")):
+        words = f"{tmp_path / 'plan-0.json'} is damaged: it is not a list of names of shards"
+        assert refused(*command) == words
+
+
+def test_what_is_called_like_a_shard_and_is_no_file_is_left(command, tmp_path):
+    command(*SWEEP, tmp_path)
+    path = next(tmp_path.glob("*.parquet"))
+    path.unlink()
+    path.mkdir()
+    (tmp_path / "zz.parquet").symlink_to(tmp_path / "nowhere")
+    assert command("status", tmp_path)[1].startswith("1 done, 1 left, 0 failed, 0 damaged")
+    status, _, said = command(*SWEEP, tmp_path)
+    assert status == 1 and f"cannot write {path}" in said

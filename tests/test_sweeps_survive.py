@@ -16,7 +16,7 @@ import sweeping
 from sweeping import FORK, SMALL, Stalled, run, shards, stamps, wait_until
 
 from lct_lab import probes, tables
-from lct_lab.sweeps import collect
+from lct_lab.sweeps import collect, status
 from lct_lab.sweeps.command import main
 
 
@@ -110,7 +110,13 @@ def test_a_whole_shard_of_another_block_is_damage(tmp_path):
     (path,), (other,) = tmp_path.glob("*.parquet"), (tmp_path / "other").glob("*.parquet")
     whole = path.read_bytes()
     path.write_bytes(other.read_bytes())
+    assert status(tmp_path, verify=True)["damaged"] == [path.name]
+    with pytest.raises(ValueError, match=f"{path} is damaged: it holds another block"):
+        collect(tmp_path)
     assert run(tmp_path, **SMALL).equals(table) and path.read_bytes() == whole
+    lost = tables.read(path).query("init > 0")  # with all that the shard says of itself
+    tables.write_raw(lost, path)
+    assert status(tmp_path, verify=True)["damaged"] == [path.name]
 
 
 @contextmanager
@@ -147,6 +153,42 @@ def test_a_pool_gives_the_same_bytes_and_a_killed_worker_is_told(
     assert made.items() <= shards(tmp_path / "killed").items()
     assert before.items() <= stamps(tmp_path / "killed").items()
     outcome(f"worker of {name} killed", "error names the block, resume completes to the same bytes")
+
+
+def killed_at_its_first_submit(directory, says):
+    """A driver whose second worker never hears of a block."""
+    os.setsid()
+    executor = sweeping.loky(2)
+    submit = executor.submit
+
+    def last(*task):
+        submit(*task)
+        wait_until(lambda: len(executor._processes) == 2)
+        says.send(list(executor._processes))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    executor.submit = last
+    run(directory, **SMALL, executor=executor)
+
+
+def test_workers_that_had_no_block_yet_end_with_their_driver(tmp_path):
+    hears, says = FORK.Pipe(duplex=False)
+    driver = FORK.Process(target=killed_at_its_first_submit, args=(tmp_path, says))
+    driver.start()
+    says.close()
+    try:
+        workers = hears.recv()
+        driver.join()
+        wait_until(lambda: not any(map(runs, workers)), seconds=30)
+    finally:
+        end(driver, 0)
+
+
+def runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_dask_survives_a_killed_worker_and_gives_the_same_bytes(tmp_path):

@@ -109,7 +109,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         tables.write_raw(pd.DataFrame({"n": [1]}), path)
 
 
-@pytest.mark.parametrize("name", ("", ".", "..", "a/b", "../a", "a\\b", "/tmp/a", ".hidden", None))
+NAMES = ("", ".", "..", "a/b", "../a", "a\\b", "/tmp/a", ".hidden", "a\nb", "a\0", None, 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_names_that_leave_the_folder_are_refused(out, name):
     for write in (
         lambda: tables.write(pd.DataFrame({"n": [1]}), name),
@@ -215,9 +218,12 @@ def test_interval_covers_the_power_of_noisy_data():
     (
         (lambda t: t.drop(columns="m"), r"table must have the columns .* none called \['m'\]"),
         (lambda t: t.assign(measured=-1.0), "n, m, measured, predicted must be positive"),
-        (lambda t: t.assign(measured=np.inf), "must be positive and finite"),
+        (lambda t: t.assign(measured=np.inf), "finite numbers in measured, got a NaN or an inf"),
         (lambda t: t.assign(n=0), "must be positive and finite"),
         (lambda t: t.query("n == m"), "group w1"),
+        (lambda t: t.assign(group=[None, *t["group"][1:]]), "have a group in every row, got rows"),
+        (lambda t: t.iloc[:0], "table must have at least one row, got none"),
+        (lambda t: pd.concat([t, t["n"]], axis=1), "have each column once, got n several times"),
     ),
 )
 def test_fit_exponents_names_what_is_wrong(change, word):
@@ -228,3 +234,122 @@ def test_fit_exponents_names_what_is_wrong(change, word):
 def test_a_predicted_column_that_is_asked_for_must_be_there():
     with pytest.raises(ValueError, match=r"none called \['law'\]"):
         fit_exponents(power_table(), predicted="law", draws=10)
+
+
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"draws": 0}, ValueError, "draws must be at least 1, got 0"),
+        ({"level": 2}, ValueError, "level must be between 0 and 1, got 2"),
+        ({"level": "95"}, TypeError, "level must be a real number, got '95'"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"sizes": ()}, TypeError, "sizes must be the name of a column or a list of such"),
+        ({"value": 3}, TypeError, "value and predicted must be the name of a column or a list"),
+        ({"value": "group"}, TypeError, "table must have real numbers in group, got "),
+        ({"asymptotic": 3}, TypeError, "asymptotic must be {group: one power for each of n, m}"),
+        ({"asymptotic": {"w3": (1, 2)}}, ValueError, "of the table's groups, got 'w3'"),
+        ({"asymptotic": {"w1": (1,)}}, ValueError, r"each of n, m}, got \(1,\) for w1"),
+        ({"asymptotic": {"w1": "1 2"}}, TypeError, "asymptotic of w1 must be a list of at least"),
+        ({"table": [1, 2]}, TypeError, "table must be a DataFrame, got list"),
+    ],
+)
+def test_what_fit_exponents_cannot_take_is_a_sentence(change, error, words):
+    with pytest.raises(error, match=words):
+        fit_exponents(**{"table": power_table(), "draws": 10, **change})
+
+
+def test_sizes_of_few_bits_give_the_same_powers():
+    table = power_table(0.1)
+    small = table.assign(n=table["n"] // 8, m=table["m"] // 16)
+    few = small.astype({"n": np.int8, "m": np.uint8})
+    assert fit_exponents(few, draws=20).equals(fit_exponents(small, draws=20))
+
+
+def test_rows_that_cannot_be_summarised_are_named():
+    rows = lct_lab.probe(20, 15, inits=3)
+    twice = pd.concat([rows, rows])
+    words = "table must have one row for each of .*, got several for "
+    for summary in (tables.summarise, tables.ratios):
+        with pytest.raises(ValueError, match=words):
+            summary(twice)
+        with pytest.raises(ValueError, match=r"none called \['init'\]"):
+            summary(rows.drop(columns="init"))
+        with pytest.raises(TypeError, match="table must be a DataFrame, got dict"):
+            summary({"init": [1]})
+    for bad, word in ((np.nan, "finite numbers in rms"), ("1", "real numbers in rms, got ")):
+        with pytest.raises((TypeError, ValueError), match=word):
+            tables.scale(rows.assign(rms=bad))
+    with pytest.raises(ValueError, match="to must be a group whose median_abs is not zero, got a2"):
+        tables.ratios(rows.assign(median_abs=0.0))
+    assert tables.summarise(rows, by="group", columns="rms").equals(
+        tables.summarise(rows, by=["group"], columns=["rms"])
+    )
+
+
+@pytest.mark.parametrize(
+    "values, options, words",
+    [
+        ([], {}, "values must be a list of at least one real number, got float64 of shape"),
+        (3, {}, "values must be a list of at least one real number, got int"),
+        ([[1.0, 2.0]], {}, r"values must be a list .* of shape \(1, 2\)"),
+        (["a"], {}, "values must be a list of at least one real number"),
+        ([np.nan], {}, "values must be finite"),
+        ([1.0], {"draws": 0}, "draws must be at least 1"),
+        ([1.0], {"level": 1}, "level must be between 0 and 1, got 1"),
+        ([1.0], {"statistic": "median"}, "statistic must be a function such as np.median"),
+    ],
+)
+def test_a_bootstrap_of_nothing_is_a_sentence(values, options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        tables.bootstrap(values, **options)
+
+
+def test_raw_rows_keep_the_versions_that_made_them(tmp_path):
+    rows = lct_lab.probe(20, 15, inits=2)
+    made = {**tables.provenance(), "torch": "1.0"}
+    rows.attrs["versions"] = made
+    tables.write_raw(rows, tmp_path / "rows.parquet")
+    assert tables.read(tmp_path / "rows.parquet").attrs["versions"] == made
+
+
+def test_an_index_that_says_something_is_kept_with_raw_rows(tmp_path):
+    rows = pd.DataFrame({"rms": [1.0, 2.0]}, index=pd.Index(["a1", "a2"], name="group"))
+    tables.write_raw(rows, tmp_path / "rows.parquet")
+    assert tables.read(tmp_path / "rows.parquet").equals(rows.reset_index())
+
+
+def test_columns_of_many_kinds_come_back_as_they_were(tmp_path):
+    rows = pd.DataFrame(
+        {
+            "init": np.arange(2, dtype=np.int8),
+            "group": ["a1", None],
+            "kind": pd.Categorical(["x", "y"]),
+            "day": pd.date_range("2020", periods=2),
+            "count": pd.array([1, None], dtype="Int64"),
+        }
+    )
+    tables.write_raw(rows, tmp_path / "rows.parquet")
+    assert tables.read(tmp_path / "rows.parquet").equals(rows)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
+    path = out / "rows.parquet"
+    mixed = pd.DataFrame({"scale": [1, "a", {}]}, dtype=object)
+    strange = pd.DataFrame({"scale": [1.0]})
+    strange.attrs["signal"] = object()
+    lists = pd.DataFrame({"scale": [[1, 2], [3]]})
+    for table, words in (
+        (mixed, "columns of one type each"),
+        (strange, "attrs of plain values"),
+        (lists, "scale would not be read as written"),
+        (pd.DataFrame({"scale": [1j]}), "columns of one type each"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            tables.write_raw(table, path)
+    with pytest.raises(ValueError, match="path must be that of a file"):
+        tables.write_raw(pd.DataFrame({"scale": [1.0]}), "a\0")
+    for write in (lambda: tables.write([1], "03-x"), lambda: tables.write_raw(3, path)):
+        with pytest.raises(TypeError, match="table must be a DataFrame, got"):
+            write()
+    assert not [found for found in out.rglob("*") if found.is_file()]

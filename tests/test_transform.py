@@ -266,3 +266,18 @@ def test_importing_sets_nothing_and_loads_nothing_heavy():
     """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+def test_tensors_of_other_kinds_and_amplitudes_beyond_the_dtype_are_a_sentence(engine):
+    x, w = torch.ones(8), torch.rand(5)
+    with pytest.warns(UserWarning):
+        kinds = {
+            "nested": torch.nested.nested_tensor([x, x]),
+            "masked": torch.masked.masked_tensor(x, x > 0),
+        }
+    for kind, strange in kinds.items():
+        with pytest.raises(TypeError, match=f"x must be a dense tensor, got a {kind} one"):
+            lct_lab.analyze(strange, 1, 1, w, engine=engine)
+    with pytest.raises(ValueError, match=r"a2 must be finite in torch.float32, got 1e\+300"):
+        lct_lab.analyze(x, 1, 1e300, w, engine=engine)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from lct_lab import comparison, init, laws, probes, signals, transform
@@ -110,7 +111,7 @@ def _rows(settings, options, wanted):
             raise Cancelled
         count = min(block, settings.inits - first)
         blocks.append(probes.probe_rows(n, m, first, count, **options, **engine))
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return pd.concat(map(pd.DataFrame, blocks), ignore_index=True)
 
 
 def _scales(rows, settings, options):

@@ -19,6 +19,7 @@ TONES = 4  # E |X|⁴/(E |X|²)² at one frequency over windows: 2 of noise
 LINES = 30  # mean of |X|⁴ over that of |X|², squared, over frequencies: of a single window's tone
 HALVES = 2.5  # the energy of one half of the windows over the other's
 ENOUGH = 8  # windows from which the halves are compared
+POWERS = 1e40  # of samples: the laws have products of six of them, and of sizes
 WHITE = 1.25  # the colour up to which a table counts as white, were it of many windows
 
 
@@ -30,6 +31,14 @@ def require_sizes(n, m, init, tied):
     if INITS[init].jitter is not None and n > FOLDS * m:
         covered = f"the range the {init} laws cover"
         raise ValueError(f"n must be at most {FOLDS} m, {covered}, got n = {n}, m = {m}")
+
+
+def require_powers(x):
+    """Raise ValueError where a signal is so large or small that a law could overflow or vanish."""
+    largest = np.abs(x).max(initial=0.0)
+    if 0 < largest < 1 / POWERS or POWERS < largest < np.inf:
+        expected = f"between {1 / POWERS:g} and {POWERS:g} at its largest"
+        raise ValueError(f"signal must be {expected}, got {largest:.3g}")
 
 
 def require_stationary(x):

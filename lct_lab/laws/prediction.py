@@ -83,6 +83,7 @@ def _moments(signal, n, init):
     if isinstance(signal, str):
         return describe(signal)
     x = np.atleast_2d(require_samples(signal))
+    coverage.require_powers(x)
     moments = describe(x)
     if x.shape[1] != n:
         raise ValueError(f"signal must have windows of n = {n} samples, got {x.shape[1]}")

@@ -1,6 +1,7 @@
 """python -m lct_lab sweep | status | collect: sweeps from a terminal."""
 
 import argparse
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import lct_lab
 from lct_lab import init, signals, sweeps, tables
 from lct_lab.checks import require_size
+
+UNREAD = 141  # the status of a command that a closed pipe ends
 
 
 def main(arguments=None):
@@ -80,8 +83,17 @@ def _sweep(given):
         executor=_executor(given),
         **{name: getattr(given, name) for name in shared},
     )
-    print(f"{len(table)} rows in {given.out}")
+    _say(f"{len(table)} rows in {given.out}")
     return 0
+
+
+def _say(text):
+    """Print for whoever reads; where nobody does any more, as after `| head`, end in silence."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)
 
 
 def _signal(given):
@@ -130,7 +142,7 @@ def _add_status(commands):
 
 def _status(given):
     found = sweeps.status(given.directory, given.verify)
-    print("\n".join(_lines(found)))
+    _say("\n".join(_lines(found)))
     return 1 if found["left"] or found["failed"] or found["damaged"] else 0
 
 
@@ -163,7 +175,7 @@ def _collect(given):
         raise ValueError(f"--out must not be among the sweep's shards, got {path}")
     table = sweeps.collect(given.directory)
     _write(table, path)
-    print(f"{len(table)} rows in {path}")
+    _say(f"{len(table)} rows in {path}")
     return 0
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from lct_lab import tables
+from lct_lab.checks import require_flag
 from lct_lab.sweeps import log, shards, state
 from lct_lab.sweeps.plan import blocks, shard_name
 
@@ -56,6 +57,7 @@ def sweep(
         tied=tied, seed=seed, signal=signal, batch=batch, amplitudes=amplitudes, engine=engine
     )
     _require_executor(executor)
+    require_flag("progress", progress)
     planned = {shard_name(found): found for found in blocks(n, m, init, inits, block, **settings)}
     folder = state.make_folder(directory)
     shards.clear_leftovers(folder)
@@ -107,7 +109,7 @@ class _Run:
     def here(self):
         """Read or compute every block in this process."""
         for name, block in self.planned.items():
-            if not self.found(name, block):
+            if not self.found(name):
                 self.settle(name, block, partial(shards.compute, block, self.directory, name))
 
     def over(self, executor):
@@ -116,10 +118,11 @@ class _Run:
 
         # a pool's workers end with this process; a cluster's serve others too
         driver = os.getpid() if hasattr(executor, "_processes") else None
+        _watch_from_the_start(executor)
         futures = {}
         try:
             for name, block in self.planned.items():
-                if not self.found(name, block):
+                if not self.found(name):
                     task = _work, block, str(self.directory), name, driver
                     futures[_submitted(executor, task)] = name, block
             for future in as_completed(futures):
@@ -137,10 +140,11 @@ class _Run:
             for future in futures:
                 future.cancel()
 
-    def found(self, name, block):
-        """Whether the shard of a block is there, undamaged and this block's; damage is reported."""
+    def found(self, name):
+        """Whether a shard is there, undamaged and of its own block; damage is reported."""
+        path = self.directory / name
         try:
-            table = shards.read(block, self.directory, name)
+            table = shards.read(path) if path.is_file() else None
         except ValueError as error:
             print(error, file=sys.stderr)
             log.append(self.directory, damaged=name)
@@ -193,13 +197,28 @@ def _terminate_workers(executor):
         process.terminate()
 
 
+def _watch_from_the_start(executor):
+    """Let the workers of a pool that has none yet watch this process before they have a block.
+
+    A driver that is killed before then would leave them waiting for ever.
+    """
+    new = getattr(executor, "_processes", None) == {}
+    if new and getattr(executor, "_initializer", watch) is None:
+        executor._initializer, executor._initargs = watch, (os.getpid(),)
+
+
 def _work(block, directory, name, driver):
     """`compute` in a worker; the worker of a pool ends soon after `driver`, its process."""
-    watched = any(thread.name == WATCH for thread in threading.enumerate())
-    if driver is not None and not watched:
-        watch = threading.Thread(target=_outlive_no_driver, args=(driver,), name=WATCH, daemon=True)
-        watch.start()
+    if driver is not None:
+        watch(driver)
     return shards.compute(block, directory, name)
+
+
+def watch(driver):
+    """Have this process, a worker, end soon after `driver`, its process."""
+    if not any(thread.name == WATCH for thread in threading.enumerate()):
+        options = {"args": (driver,), "name": WATCH, "daemon": True}
+        threading.Thread(target=_outlive_no_driver, **options).start()
 
 
 def _outlive_no_driver(driver):

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from reprlib import repr as short
@@ -20,6 +20,7 @@ CODE = (
     "kernels.py",
     "nufft.py",
     "probes.py",
+    "scaling.py",
     "signals.py",
     "streams.py",
     "sweeps/plan.py",
@@ -58,6 +59,9 @@ class Block:
         """The block in JSON."""
         amplitudes = None if self.amplitudes is None else list(self.amplitudes)
         return {**self.arguments(), "signal": self.source, "amplitudes": amplitudes}
+
+
+DESCRIBED = tuple(each.name for each in fields(Block) if each.name != "source")
 
 
 def blocks(n, m, init, inits, size, **settings):
@@ -125,10 +129,24 @@ def _source(signal):
 
 def shard_name(block):
     """n, m, start and first init in clear, and the hash of all that determines the content."""
-    content = {**block.described(), "code": code_hash(), "versions": tables.provenance()}
+    return _name_of(block.described(), code_hash(), tables.provenance())
+
+
+def name_within(attrs):
+    """The name that a shard with these attrs has, or None where they are not those of a shard."""
+    try:
+        described = {name: attrs[name] for name in DESCRIBED}
+        return _name_of(described, attrs["code"], attrs["versions"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _name_of(described, code, versions):
+    content = {**described, "code": code, "versions": versions}
     hashed = digest(json.dumps(content, sort_keys=True).encode())
-    start = f"{block.init}-tied" if block.tied else block.init
-    return f"{block.n}x{block.m}-{start}-{block.first:08d}-{hashed}.parquet"
+    start = f"{described['init']}-tied" if described["tied"] else described["init"]
+    size = f"{described['n']}x{described['m']}"
+    return f"{size}-{start}-{described['first']:08d}-{hashed}.parquet"
 
 
 @cache

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from lct_lab import tables
-from lct_lab.sweeps.plan import code_hash, shard_name
+from lct_lab.sweeps.plan import code_hash, name_within, shard_name
 
 
 def compute(block, directory, name):
@@ -49,15 +49,20 @@ def _measured(block):
     return table
 
 
-def read(block, directory, name):
-    """The rows of a block's shard, or None where there is none. Raises ValueError for damage."""
-    path = Path(directory) / name
-    if not path.exists():
-        return None
+def read(path):
+    """The rows of a shard. Raises ValueError for damage, also where they are of another block."""
     table = tables.read(path)
-    if any(table.attrs.get(key) != value for key, value in block.described().items()):
+    if name_within(table.attrs) != path.name or not _has_its_rows(table):
         raise ValueError(f"{path} is damaged: it holds another block")
     return table
+
+
+def _has_its_rows(table):
+    """Whether the rows are of the size and the inits that the table says it is of."""
+    about = table.attrs
+    inits = range(about["first"], about["first"] + about["count"])
+    of_size = (table["n"] == about["n"]).all() and (table["m"] == about["m"]).all()
+    return bool(of_size) and list(table["init"].unique()) == list(inits)
 
 
 def clear_leftovers(directory):

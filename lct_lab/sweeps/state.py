@@ -6,7 +6,8 @@ from pathlib import Path
 from reprlib import repr as short
 
 from lct_lab import tables
-from lct_lab.sweeps import log
+from lct_lab.checks import require_flag
+from lct_lab.sweeps import log, shards
 from lct_lab.sweeps.plan import digest
 
 ROW = ["n", "m", "start", "init", "group"]  # what tells one row of a directory from another
@@ -45,10 +46,11 @@ def status(directory, verify=False):
     """{"done", "left", "failed", "damaged"}: the names of planned shards, each in one list.
 
     Failed are those left whose last try failed; damaged those with other content than they were
-    written with, looked at where a length is not as logged or, with `verify`, in all. Raises
+    written with, or another block's, looked at where a length is not as logged or, with `verify`,
+    in all. Raises
     TypeError or ValueError where `directory` is none or holds no sweep.
     """
-    directory = as_folder(directory)
+    directory, verify = as_folder(directory), require_flag("verify", verify)
     names, sizes = _planned(directory), _sizes(directory)
     logged, failed = _logged(directory)
     found = {"done": [], "left": [], "failed": [], "damaged": []}
@@ -76,7 +78,7 @@ def collect(directory):
     if any(found.values()):
         counts = ", ".join(f"{len(names)} {state}" for state, names in found.items())
         raise ValueError(f"{directory} must hold all the blocks of its sweeps, got {counts}")
-    table = tables.read(*(Path(directory) / name for name in done))
+    table = tables.joined([shards.read(Path(directory) / name) for name in done], done)
     once = table.drop_duplicates(ROW, ignore_index=True)  # blocks of two sizes share inits
     once.attrs = table.attrs
     return once
@@ -95,15 +97,20 @@ def _names(plan):
         names = json.loads(plan.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{plan} is damaged: {error}") from None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{plan} is damaged: it is not a list of names")
+    if not isinstance(names, list) or not names or not all(map(_is_name, names)):
+        raise ValueError(f"{plan} is damaged: it is not a list of names of shards")
     return names
+
+
+def _is_name(name):
+    return isinstance(name, str) and name == Path(name).name and name.endswith(".parquet")
 
 
 def _sizes(directory):
     """The bytes of each shard that is there."""
     with os.scandir(directory) as files:
-        return {file.name: file.stat().st_size for file in files if file.name.endswith(".parquet")}
+        shards_there = [file for file in files if file.name.endswith(".parquet") and file.is_file()]
+        return {file.name: file.stat().st_size for file in shards_there}
 
 
 def _logged(directory):
@@ -123,7 +130,7 @@ def _logged(directory):
 
 def _reads(path):
     try:
-        tables.read(path)
+        shards.read(path)
     except ValueError:
         return False
     return True

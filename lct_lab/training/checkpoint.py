@@ -8,19 +8,32 @@ import contextlib
 import hashlib
 import io
 import os
+from collections import OrderedDict
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from reprlib import repr as short
+from types import NoneType
 
 import torch
 
-from lct_lab.training.schedules import CoarseToFine, Constant
+from lct_lab.training.schedules import CoarseToFine, Constant, LookBack
 from lct_lab.training.settings import AMPLITUDES
 
-MAGIC = b"lct_lab checkpoint 3\n"  # its number changes when older files give other numbers
+MAGIC = b"lct_lab checkpoint 4\n"  # its number changes when older files give other numbers
 ENTRIES = {
-    *("settings", "start", "model", "frozen", "optimizer"),
-    *("generator", "step", "history", "trace"),
-}
+    "settings": dict,
+    "start": str,
+    "model": OrderedDict,
+    "frozen": dict,
+    "optimizer": dict,
+    "generator": dict,
+    "step": int,
+    "history": list,
+    "trace": list,
+    "best": (dict, NoneType),
+}  # and of what kind each is
+MOMENTS = {"exp_avg", "exp_avg_sq", "momentum_buffer"}  # of Adam and SGD, one a parameter
 _STRANGE = "checkpoint must be one that fit wrote, got {}, which holds something else"
 LIBRARIES = ("torch", "numpy", "finufft")  # the last bits depend on their versions
 
@@ -31,15 +44,27 @@ def require_path(path, schedule):
         return None
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"checkpoint must be a path, got {path!r}")
-    found = Path(os.path.realpath(path))
-    if not os.fspath(path) or found.is_dir() or not found.parent.is_dir():
-        raise ValueError(f"checkpoint must be a file in a folder that exists, got {str(path)!r}")
-    if type(schedule) not in (CoarseToFine, Constant):
+    found = _place(path)
+    if found is None:
+        raise ValueError(f"checkpoint must be a file in a folder that exists, got {short(path)}")
+    if type(schedule) not in (CoarseToFine, Constant, LookBack):
         raise TypeError(
-            "checkpoint must go with CoarseToFine or Constant, whose numbers can be stored, "
+            "checkpoint must go with CoarseToFine, Constant or LookBack, whose numbers can be "
+            "stored, "
             f"got a schedule {type(schedule).__name__}"
         )
     return found
+
+
+def _place(path):
+    """The Path of a file that is there or can be made, with others beside it; or None."""
+    try:
+        found = Path(os.fsdecode(os.path.realpath(path)))
+        free = os.fspath(path) and not found.exists() and not _lock_of(found).is_dir()
+        usable = found.is_file() or free and found.parent.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return None
+    return found if usable else None
 
 
 # Reading and writing
@@ -60,6 +85,7 @@ def save(path, training, step):
         "step": step,
         "history": training.history,
         "trace": [torch.from_numpy(w) for w in training.trace],
+        "best": training.best and training.best._asdict(),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -95,14 +121,26 @@ def load(path, training):
         return 0
     state = _read(path)
     _require_same(path, state, training)
+    before = {name: value.clone() for name, value in training.model.state_dict().items()}
     try:
         training.model.load_state_dict(state["model"])
         training.optimizer.load_state_dict(state["optimizer"])
+        _require_moments(training.optimizer)
         training.generator.bit_generator.state = state["generator"]
+        training.recall(state["best"])
+        _keep_rows(training, state)
     except Exception as error:
+        training.model.load_state_dict(before)
         raise ValueError(_STRANGE.format(path)) from error
-    _keep_rows(training, state)
     return state["step"]
+
+
+def _require_moments(optimizer):
+    """Raise unless what the optimizer remembers of each parameter has the parameter's shape."""
+    for parameter, kept in optimizer.state.items():
+        for name in MOMENTS & kept.keys():
+            if kept[name] is not None and kept[name].shape != parameter.shape:
+                raise ValueError("a moment of another shape")
 
 
 def _read(path):
@@ -118,11 +156,29 @@ def _read(path):
         raise ValueError(f"checkpoint must be whole, got {path}, which is cut short or damaged")
     try:
         state = torch.load(io.BytesIO(content), weights_only=True)
-        if set(state) != ENTRIES:
-            raise ValueError("other entries")
+        _require_entries(state)
     except Exception as error:  # whatever torch makes of what is not a checkpoint
         raise ValueError(_STRANGE.format(path)) from error
     return state
+
+
+def _require_entries(state):
+    """Raise unless a state has the entries that `save` writes, each of its kind."""
+    if set(state) != set(ENTRIES):
+        raise ValueError("other entries")
+    for name, kind in ENTRIES.items():
+        if not isinstance(state[name], kind):
+            raise TypeError(f"{name} is of {type(state[name])}")
+    best = state["best"]
+    if best is not None and set(best) != {"loss", "values", "step"}:
+        raise ValueError("another best")
+    remembered = best["values"].values() if best else ()
+    kept = (state["model"].values(), state["frozen"].values(), state["trace"], remembered)
+    parameters = chain.from_iterable(kept)
+    if not all(isinstance(value, torch.Tensor) for value in parameters):
+        raise TypeError("a parameter is no tensor")
+    if not all(type(row.get("step")) is int for row in state["history"]) or state["step"] < 0:
+        raise TypeError("a step is no number")
 
 
 def _keep_rows(training, state):
@@ -164,6 +220,7 @@ def _settings(training):
         "seed": settings.seed,
         "objective": objective if sampled else "expected",
         "batch": settings.batch if sampled else None,
+        "patience": settings.patience,
     } | {name: version(name) for name in LIBRARIES}
 
 
@@ -182,7 +239,7 @@ def _require_same(path, state, training):
                 f"checkpoint must be of a training with {name} {value}, "
                 f"got {stored.get(name)} in {path}"
             )
-    if training.start not in (state["start"], _start_of_end(state, training)):
+    if training.start not in (state["start"], *_starts_of_end(state, training)):
         raise ValueError(
             "checkpoint must be of a training from the model's own numbers, of SHA-256 "
             f"{training.start}, or its result; got {state['start']} in {path}"
@@ -196,13 +253,15 @@ def _require_same(path, state, training):
         raise ValueError(f"paths must be False as in {path}, whose rows have none, got True")
 
 
-def _start_of_end(state, training):
-    """What `start` is of a model that a training has just left, at this very checkpoint."""
-    ended = {
-        name: value * training.stretch if name in AMPLITUDES else value
-        for name, value in state["model"].items()
-    }
-    return digest(ended | state["frozen"])
+def _starts_of_end(state, training):
+    """What `start` may be of a model that a training has just left, at this very checkpoint."""
+    for values in (state["model"], state["best"] and state["best"]["values"]):
+        if values:
+            ended = {
+                name: value * training.stretch if name in AMPLITUDES else value
+                for name, value in values.items()
+            }
+            yield digest(ended | state["frozen"])
 
 
 def digest(parameters):
@@ -230,7 +289,7 @@ def sole_use(path):
     if path is None:
         yield
         return
-    lock = path.with_name(f".{path.name}.lock")
+    lock = _lock_of(path)
     descriptor = _locked(lock, path)
     try:
         with contextlib.suppress(OSError):  # on a full disk the lock is nameless
@@ -242,12 +301,20 @@ def sole_use(path):
         os.close(descriptor)
 
 
+def _lock_of(path):
+    return path.with_name(f".{path.name}.lock")
+
+
 def _locked(lock, path):
     """A descriptor that holds the lock of the file `lock`, or the sentence about who does."""
     import fcntl  # where there is none, everything works but checkpoints
 
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            reason = f"checkpoint could not be written, {error.strerror}"
+            raise OSError(error.errno, reason, str(path)) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

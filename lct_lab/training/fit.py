@@ -12,6 +12,7 @@ from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training import checkpoint as checkpoints
 from lct_lab.training.loss import expected_loss, filled_bins
+from lct_lab.training.newton import SineNewton
 from lct_lab.training.rates import OPTIMIZERS, RULES, param_groups, require_positive
 from lct_lab.training.schedules import at, require_schedule
 from lct_lab.training.settings import (
@@ -53,19 +54,25 @@ def fit(
     seed=0,
     every=50,
     target=0.0,
+    patience=None,
     checkpoint=None,
     paths=False,
     progress=False,
 ):
-    """Train `model` in place by SGD (momentum 0.9) or Adam (0.9, 0.99), on E L / Nσ² or on signals.
+    """Train `model` in place on E L / Nσ² or on signals.
 
     Parameters
     ----------
-    steps, lr : how many, and the rate of `param_groups` under `rule`; times `pace` for frequencies.
-    schedule : `CoarseToFine`, `Constant` (None) or any object with n, size, rate and spread.
+    optimizer : "newton" for `SineNewton`, "sgd" (momentum 0.9) or "adam" (0.9, 0.99).
+    steps, lr : how many, and the part of Newton's step that is made; of SGD and Adam the rate of
+        `param_groups` under `rule`, times `pace` for frequencies.
+    schedule : `LookBack`, `CoarseToFine`, `Constant` (None) or any object with n, size, rate and
+        spread.
     objective : "expected", or a signal as in `signals.draw`, `batch` of them a step, drawn by
         `seed`; of a table of windows random rows.
     every, target : how often the history is written, and the loss at which to stop early.
+    patience : stop when the loss of all samples has not fallen by a hundredth in so many steps, and
+        return the best that there was; None for all steps and the last.
     checkpoint : a path; written with the history, gone on from when it exists, to the same bytes.
         More `steps` and another `every` are welcome then; all else must be as it was.
     paths : keep w1 at each row of the history. progress : a bar.
@@ -80,12 +87,13 @@ def fit(
         steps=int(steps),
         every=require_size("every", every),
         batch=require_size("batch", batch),
-        optimizer=require_choice("optimizer", optimizer, OPTIMIZERS),
+        optimizer=require_choice("optimizer", optimizer, (*OPTIMIZERS, "newton")),
         rule=require_choice("rule", rule, RULES),
         seed=require_size("seed", seed, 0),
         lr=require_positive("lr", lr),
         pace=require_positive("pace", pace),
         target=require_target(target),
+        patience=None if patience is None else require_size("patience", patience),
         schedule=fitting,
         objective=require_objective(objective, model, batch),
         checkpoint=checkpoints.require_path(checkpoint, fitting),
@@ -98,6 +106,14 @@ def fit(
 
 class Stopped(Exception):
     """Training ends here, and says why; the parameters are good ones."""
+
+
+class Best(NamedTuple):
+    """The lowest loss of all samples, its parameters, and when it last fell by a hundredth."""
+
+    loss: float
+    values: dict
+    step: int
 
 
 class Training:
@@ -121,6 +137,7 @@ class Training:
         self.rates = self._rates()
         self.optimizer = self._optimizer()
         self.last_good = None  # the parameters at the last finite loss
+        self.best = None
 
     def run(self):
         """Train, from the checkpoint where there is one, to the `Result`."""
@@ -152,14 +169,17 @@ class Training:
         steps = range(start, settings.steps)
         try:
             for step in tqdm(steps, disable=not settings.progress, desc=f"n = {model.n}"):
-                if self.reached():
+                if self.reached() or self.stuck(step):
                     break
                 self.advance(step)
             self._require_good_end()
+            self._return_to_best()
         except Stopped as stopped:
             return str(stopped)
         if self.reached():
             return f"reached {settings.target} at step {self.history[-1]['step']}"
+        if self.best and self.stuck(step):
+            return f"no lower loss in {settings.patience} steps, at step {step}"
         return "all steps done"
 
     def advance(self, step):
@@ -176,8 +196,9 @@ class Training:
         if not torch.isfinite(loss):
             self._blame(step, before)
         self.last_good = before
+        self.remember(step, loss.item())
 
-        self.optimizer.step()
+        self.optimizer.step(lambda: loss)
         self.add_noise(spread)
         self._require_finite(step)
         if self.writes(step):
@@ -192,6 +213,8 @@ class Training:
         if size != self.size:
             self.size = size
             self.rates = self._rates()
+        if self.settings.optimizer == "newton":
+            self.optimizer.samples = size
 
     def set_rates(self, factor, step):
         """Give the optimizer the present rates times the schedule's factor."""
@@ -244,6 +267,23 @@ class Training:
         last = self.history[-1] if self.history else None
         return bool(last) and last["size"] == self.model.n and last["loss"] <= self.settings.target
 
+    def remember(self, step, loss):
+        """Keep the parameters of the step if theirs is the lowest loss of all samples."""
+        if not self.settings.patience or self.size < self.model.n:
+            return
+        if self.best is None or loss < 0.99 * self.best.loss:
+            self.best = Best(loss, self.last_good, step)
+        elif loss < self.best.loss:
+            self.best = Best(loss, self.last_good, self.best.step)
+
+    def recall(self, best):
+        """Go on from what a checkpoint remembered."""
+        self.best = best and Best(**best)
+
+    def stuck(self, step):
+        """Whether the loss of all samples has not fallen for as long as there is patience."""
+        return self.best is not None and step - self.best.step > self.settings.patience
+
     def record(self, step, loss):
         """Write a row of the history, and the checkpoint with it."""
         settings = self.settings
@@ -258,15 +298,26 @@ class Training:
         n, w1 = self.model.n, self.model.w1.detach()
         row = {"step": step, "size": self.size, "loss": loss.item(), "filled": filled_bins(w1, n)}
         for group in self.optimizer.param_groups:
-            name, rate = group["name"], group["lr"]
+            name = group["name"]
             gradient = self.parameters[name].grad.square().mean().sqrt().item()
-            moved = rate * (1 if self.settings.optimizer == "adam" else gradient)
             row[f"gradient_{name}"] = gradient
-            row[f"step_{name}"] = moved * (n / math.pi if name in FREQUENCIES else 1)
+            row[f"step_{name}"] = self._moved(group, gradient) * (
+                n / math.pi if name in FREQUENCIES else 1
+            )
         return row
+
+    def _moved(self, group, gradient):
+        """The length of a parameter's step: of Newton's its rms, else rate times gradient or 1."""
+        if self.settings.optimizer == "newton":
+            name = group["name"]
+            step = self.parameters[name].detach() - self.last_good[name]
+            return step.square().mean().sqrt().item()
+        return group["lr"] * (1 if self.settings.optimizer == "adam" else gradient)
 
     def _rates(self):
         """The rate of each parameter at the present size, before the schedule's factor."""
+        if self.settings.optimizer == "newton":
+            return [self.settings.lr] * len(self.trained)
         return [
             group["lr"] * (self.settings.pace if group["name"] in FREQUENCIES else 1)
             for group in self._groups()
@@ -279,6 +330,8 @@ class Training:
         )
 
     def _optimizer(self):
+        if self.settings.optimizer == "newton":
+            return SineNewton(self.model, self.settings.lr, samples=self.size)
         if self.settings.optimizer == "sgd":
             return torch.optim.SGD(self._groups(), momentum=0.9)
         return torch.optim.Adam(self._groups(), betas=(0.9, 0.99), fused=True)
@@ -331,6 +384,21 @@ class Training:
             self._restore(self.last_good or {})
             step = self.history[-1]["step"]
             raise Stopped(f"stopped at step {step}: the loss would not be finite after it")
+
+    def _return_to_best(self):
+        """Where patience is asked for, keep the last parameters only if none before were better."""
+        if self.best is None:
+            return
+        last, loss = self._copy(), self._expected()
+        self._restore(self.best.values)
+        if loss <= self._expected():
+            self._restore(last)
+
+    @torch.no_grad()
+    def _expected(self):
+        """E L / Nσ² at all samples and at the scale of the training."""
+        parameters = (p.double() for p in self.model.parameters())
+        return expected_loss(self.model.n, *parameters, scale=1 / self.model.m).item()
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lct_lab import nufft
-from lct_lab.checks import require_real_tensor, require_size
+from lct_lab.checks import require_number, require_real_tensor, require_size
 
 
 def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
@@ -33,7 +33,7 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     require_size("n", n)
     require_real_tensor("w1", w1, dims=1)
     m = len(w1)
-    scale = 1 / math.sqrt(n * m) if scale is None else scale
+    scale = 1 / math.sqrt(n * m) if scale is None else require_number("scale", scale)
     if w2 is None:
         amplitudes = [torch.as_tensor(a, dtype=w1.dtype) for a in (a1, a2, a3, a4)]
         return _TiedLoss.apply(n, scale, *amplitudes, w1)
@@ -46,10 +46,14 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
 
 def filled_bins(w, n):
     """How many of the n bins (kπ/n, (k+1)π/n), centred on the DCT's frequencies, hold one of w."""
-    turned = (np.asarray(w) + np.pi) % (2 * np.pi)
+    require_size("n", n)
+    values = np.asarray(w.detach() if hasattr(w, "detach") else w)
+    if not np.isfinite(values).all():
+        raise ValueError("w must be finite, got a NaN or an infinity")
+    turned = (values + np.pi) % (2 * np.pi)
     folded = np.abs(turned - np.pi)  # into [0, π]: a cosine does not see the difference
     places = (folded * n / np.pi).astype(int)
-    return len(np.unique(np.minimum(places, n - 1)))
+    return int(np.count_nonzero(np.bincount(np.minimum(places, n - 1), minlength=n)))
 
 
 # Tied: A is Toeplitz plus Hankel
@@ -129,10 +133,10 @@ def _inner_square(P, n):
 
     I = Σ_l c(l) P(l)² + 2 Σ_s P(s) Q(s),    Q(s) = Σ_d P(|d|),    s = i + j >= 2,  d = i - j
 
-    c(l) and r(s) as in `_IndexPairs`. At a given s, d runs in steps of two from -r(s) to r(s), so
+    c(l) and r(s) as in `IndexPairs`. At a given s, d runs in steps of two from -r(s) to r(s), so
     that Q is a prefix sum of P over the lags of one parity.
     """
-    pairs = _index_pairs(n)
+    pairs = index_pairs(n)
     twice = 2 * P
     twice[0] = P[0]  # d = 0 occurs once, every other |d| twice
     Q = _sums_by_parity(twice)[pairs.r]
@@ -155,7 +159,7 @@ def _sums_by_parity(values):
     return sums
 
 
-class _IndexPairs(NamedTuple):
+class IndexPairs(NamedTuple):
     """Of the pairs 1 <= i, j < n.
 
     c : (2n-1,), c(l) says how many |i-j| are l plus how many i+j are l.
@@ -167,14 +171,15 @@ class _IndexPairs(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def _index_pairs(n):
+def index_pairs(n):
+    """`IndexPairs` of n samples."""
     lag = np.arange(2 * n - 1)
     one_sign = np.maximum(n - 1 - lag, 0)
     differences = np.where(lag == 0, one_sign, 2 * one_sign)
     totals = np.maximum(np.minimum(lag - 1, 2 * n - 1 - lag), 0)
     s = lag[2:]
     largest = np.minimum(s - 2, 2 * n - 2 - s)
-    return _IndexPairs(c=differences + totals, r=largest)
+    return IndexPairs(c=differences + totals, r=largest)
 
 
 # Untied: by both Gram matrices. Their sums of cosines are here and not in laws, whose closed sums

@@ -1,5 +1,6 @@
 """Scale rules as ordinary torch parameter groups."""
 
+import math
 import warnings
 from collections.abc import Mapping
 
@@ -15,9 +16,9 @@ ORIGINAL = {  # which of the original notebook's divisors belongs to which param
     "a1": "a1 sum",
     "a2": "a2 root",
     "a3": "a3 one",
-    "a4": "a4 mean",
-    "w1": "w1 max",
-    "w2": "w2 max",
+    "a4": "a4 decimal",
+    "w1": "w1 ten",
+    "w2": "w2 five",
 }
 # Of the largest measured scale. What lies below it may be rounding: a bias before a normalisation,
 # which nothing depends on, has a curvature of 1e-7 of the largest.
@@ -60,13 +61,25 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     scales = scales if rule in MEASURABLE else None
     _require_factors(model, parameters, rule, scales)
     factors = dict.fromkeys(parameters, 1.0)
-    factors |= _derived(model, rule, optimizer, n)
+    factors |= _derived(model, rule, optimizer, n, known=scales or {})
     if scales is not None:
         factors |= _measured(model, rule, optimizer, scales)
-    return [
+    groups = [
         {"params": [parameter], "lr": lr * factors[name], "name": name}
         for name, parameter in parameters.items()
     ]
+    for group in groups:
+        _require_rate(group, lr)
+    return groups
+
+
+def _require_rate(group, lr):
+    """Raise where a factor takes the rate out of the numbers."""
+    if not 0 < group["lr"] < math.inf:
+        name, rate = group["name"], group["lr"]
+        raise ValueError(
+            f"lr must give rates above 0 and below infinity, got {lr}, {rate} of {name}"
+        )
 
 
 def require_positive(name, value):
@@ -119,13 +132,18 @@ def _inner_models(model):
     ]
 
 
-def _derived(model, rule, optimizer, n):
-    """The factors of the parameters of every LCT in `model`, n samples of each in use."""
+def _derived(model, rule, optimizer, n, known):
+    """The factors of the parameters of every LCT in `model`, n samples of each in use.
+
+    An LCT all of whose trained parameters are `known` needs none.
+    """
     factors = {}
     for prefix, lct in _inner_models(model):
         samples = lct.n if n is None else require_size("n", n)
         if samples > lct.n:
             raise ValueError(f"n must be at most {lct.n}, the model's samples, got {n}")
+        if all(prefix + name in known for name, p in lct.named_parameters() if p.requires_grad):
+            continue
         own = _rule(lct, rule, optimizer, samples)
         factors |= {prefix + name: factor for name, factor in own.items()}
     return factors

@@ -1,47 +1,124 @@
 """The DCT from a random start."""
 
+from inspect import signature
+
+import numpy as np
 import torch
 
 from lct_lab.checks import require_size
+from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training.fit import fit
-from lct_lab.training.schedules import CoarseToFine
+from lct_lab.training.schedules import CoarseToFine, LookBack
+from lct_lab.training.settings import require_model
+
+ROUNDS = 8  # looks back at most; one or two are enough
 
 
-def recover(
-    n,
-    m=None,
-    *,
-    seed=0,
-    tied=True,
-    steps=None,
-    lr=0.02,
-    pace=2.0,
-    objective="expected",
-    init="random",
-    **options,
-):
-    """Find the DCT from a random start: `fit` by Adam, coarse to fine, on `LCT(n, m, seed=seed)`.
+def recover(n, m=None, *, model=None, w=None, init="random", tied=True, seed=0, **options):
+    """Find the DCT from a random start, by Newton's method, coarse to fine.
 
-    steps : 2500 ∛(n/512) when None. m : n when None.
-    pace : as in `fit`; frequencies have further to go than from a start near the DCT.
+    With m = n it is `fit` by `SineNewton` on a `LookBack` schedule, which stops by itself: at an
+    error of 1e-10, or when a look back has changed nothing. With another m the minimum is no single
+    grid and its curvature not known; it is then `fit` by Adam on a `CoarseToFine` schedule, of
+    2500 ∛(n/512) steps unless `steps` says otherwise.
+
+    Parameters
+    ----------
+    n, m : samples and frequencies, m = n when None.
+    model : an LCT of these sizes, trained in place; None draws `LCT(n, m, init, tied, seed)`.
+    w : frequencies to start from, radians a sample: (m,), or for an untied model two of these.
+    options : any of `fit`'s, in place of what is chosen here.
+
     Untied models need sorted starts: w_k and w̃_k that are far apart never meet.
-    Other options, what is returned and what is raised, as in `fit`.
+    Returns `Result` and raises as `fit` does, also for a start of another size, with a NaN, or of
+    an untied model that is not sorted.
     """
-    if unknown := set(options) - set(fit.__kwdefaults__):
+    if unknown := set(options) - set(signature(fit).parameters):
         raise TypeError(f"recover() got an unexpected keyword argument {min(unknown)!r}")
     n = require_size("n", n)
-    m = n if m is None else m
-    model = LCT(n, m, init=init, tied=tied, seed=seed, dtype=torch.float64)
+    m = n if m is None else require_size("m", m)
+    if model is None:
+        model = LCT(n, m, init=init, tied=tied, seed=seed, dtype=torch.float64)
+    _require_sizes(model, n, m)
+    if w is not None:
+        _set_frequencies(model, w)
+    if not model.tied:
+        _require_sorted(model)
+    by_newton = options.get("optimizer", "newton" if m == n else "adam") == "newton"
+    choices = _newton(n) if by_newton else _adam(n, options.get("steps"))
+    return fit(model, **choices | {"seed": seed} | options)
+
+
+def _newton(n):
+    schedule = LookBack(n)
+    return {
+        "optimizer": "newton",
+        "lr": 1.0,
+        "schedule": schedule,
+        "steps": schedule.growth + ROUNDS * schedule.round,
+        "patience": schedule.round,
+        "target": 1e-10,
+        "every": 1,
+    }
+
+
+def _adam(n, steps):
     steps = round(2500 * (n / 512) ** (1 / 3)) if steps is None else require_size("steps", steps)
-    schedule = options.pop("schedule", CoarseToFine(n, steps))
-    return fit(
-        model,
-        steps=steps,
-        lr=lr,
-        pace=pace,
-        schedule=schedule,
-        seed=seed,
-        objective=objective,
-        **options,
-    )
+    return {
+        "optimizer": "adam",
+        "lr": 0.02,
+        "pace": 2.0,
+        "schedule": CoarseToFine(n, steps),
+        "steps": steps,
+    }
+
+
+def _require_sizes(model, n, m):
+    require_model(model)
+    if (model.n, model.m) != (n, m):
+        raise ValueError(
+            f"model must have the n = {n} samples and m = {m} frequencies asked for, "
+            f"got {model.n} and {model.m}"
+        )
+
+
+@torch.no_grad()
+def _set_frequencies(model, w):
+    """Give the model the frequencies of its user: one vector, or two of an untied model."""
+    names = FREQUENCIES[:1] if model.tied else FREQUENCIES
+    sides = [w] if model.tied else list(w) if np.ndim(w) == 2 or isinstance(w, tuple) else []
+    if len(sides) != len(names):
+        raise ValueError(
+            f"w must be two vectors of m = {model.m} frequencies for an untied model, "
+            f"got an array of shape {np.shape(w)}"
+        )
+    for name, side in zip(names, sides, strict=True):
+        values = _numbers(side)
+        if values.shape != (model.m,):
+            raise ValueError(
+                f"w must be of shape (m,) = ({model.m},) a side, got {values.shape} for {name}"
+            )
+        getattr(model, name).copy_(torch.from_numpy(values.copy()))
+
+
+def _numbers(w):
+    """Frequencies as an array of finite numbers."""
+    try:
+        values = np.asarray(w, float)
+    except (TypeError, ValueError):
+        raise TypeError(f"w must be real numbers, got {type(w).__name__}") from None
+    if not np.isfinite(values).all():
+        raise ValueError("w must be finite, got a NaN or an infinity")
+    return values
+
+
+def _require_sorted(model):
+    """Raise for an untied model whose partners do not start near each other."""
+    for name in FREQUENCIES:
+        falls = np.flatnonzero(np.diff(getattr(model, name).detach().numpy()) < 0)
+        if len(falls):
+            raise ValueError(
+                "an untied model must start from sorted frequencies, since w_k and w̃_k that are "
+                f"far apart never meet; got {name} falling after entry {falls[0]}"
+            )

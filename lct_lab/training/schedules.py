@@ -4,7 +4,8 @@ A schedule is any object with n, size(step), rate(step) and spread(step), as `Co
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Real
 
 from lct_lab.checks import require_number, require_size
 
@@ -70,6 +71,50 @@ class CoarseToFine:
         return self.noise * math.pi / size if size < self.n else 0.0
 
 
+@dataclass(frozen=True)
+class LookBack:
+    """Grow to all n samples, then look back at half of them, and again, as often as it takes.
+
+    s = start · 2^(step / octave) up to n; from there on `half` steps at n/2, `full` steps at n, …
+
+    With all samples a vacancy, a bin without a frequency, is held in place: it costs 1/n wherever
+    it is and however wide. With half of them the frequencies are twice as many as bins; a vacancy
+    is then an ordinary displacement, of known curvature, and a few of Newton's steps remove it.
+    """
+
+    n: int
+    start: int = 4
+    octave: int = 12
+    half: int = 10
+    full: int = 12
+
+    def __post_init__(self):
+        for field in fields(self):
+            require_size(field.name, getattr(self, field.name))
+
+    @property
+    def growth(self):
+        """The number of steps until all samples are in use."""
+        return round(self.octave * math.log2(max(1.0, self.n / self.start)))
+
+    @property
+    def round(self):
+        """The number of steps from one look back to the next."""
+        return self.half + self.full
+
+    def size(self, step):
+        if step < self.growth:
+            return round(self.start * 2 ** (step / self.octave))
+        back = (step - self.growth) % self.round < self.half
+        return min(self.n, max(2, self.n // 2)) if back else self.n
+
+    def rate(self, step):
+        return 1.0
+
+    def spread(self, step):
+        return 0.0
+
+
 def require_schedule(schedule, n, steps):
     """Return `schedule`, `Constant` for None, or raise unless it fits n samples and the steps."""
     if schedule is None:
@@ -79,6 +124,9 @@ def require_schedule(schedule, n, steps):
             "schedule must have n, size, rate and spread, "
             f"got {type(schedule).__name__} without {', '.join(missing)}"
         )
+    for name in ("size", "rate", "spread"):
+        if not callable(getattr(schedule, name)):
+            raise TypeError(f"schedule must have functions of the step, got {name} that is none")
     if schedule.n != n:
         raise ValueError(f"schedule must be of the model's {n} samples, got {schedule.n}")
     for step in (0, steps - 1):
@@ -89,14 +137,18 @@ def require_schedule(schedule, n, steps):
 def at(schedule, step):
     """The size, the rate and the spread of a step, or the sentence about the one that is none."""
     size = schedule.size(step)
-    if isinstance(size, bool) or not 1 <= size <= schedule.n or size != int(size):
+    if not _is_number(size) or not 1 <= size <= schedule.n or size != int(size):
         raise ValueError(
             f"schedule must give a size from 1 to {schedule.n}, got {size!r} at step {step}"
         )
     rate, spread = schedule.rate(step), schedule.spread(step)
     for name, value in (("rate", rate), ("spread", spread)):
-        if not 0 <= value < math.inf:
+        if not _is_number(value) or not 0 <= value < math.inf:
             raise ValueError(
                 f"schedule must give a {name} of at least 0, got {value!r} at step {step}"
             )
     return int(size), rate, spread
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -27,6 +27,7 @@ class Settings:
     seed: int
     every: int
     target: float
+    patience: int | None
     checkpoint: object
     paths: bool
     progress: bool
@@ -51,8 +52,28 @@ def require_model(model):
             raise ValueError(f"model must be on the cpu, got {name} on {p.device}")
         if not torch.isfinite(p).all():
             raise ValueError(f"model must be finite, got a NaN or an infinity in {name}")
+    _require_shapes(model, parameters)
+    _require_gradients(parameters)
+
+
+def _require_shapes(model, parameters):
+    """Raise unless amplitudes are numbers and frequencies as many as the model has."""
+    for name, p in parameters.items():
+        expected = (model.m,) if name in FREQUENCIES else ()
+        if tuple(p.shape) != expected:
+            raise ValueError(
+                f"model must have {name} of shape {expected}, got one of {tuple(p.shape)}"
+            )
+
+
+def _require_gradients(parameters):
+    """Raise where no parameter can be trained, here or at all."""
     if not any(p.requires_grad for p in parameters.values()):
         raise ValueError("model must have parameters that require a gradient, got none")
+    if not torch.is_grad_enabled() or any(p.is_inference() for p in parameters.values()):
+        raise ValueError(
+            "model must be made and trained with gradients, got torch.no_grad or inference_mode"
+        )
 
 
 def require_objective(objective, model, batch):
@@ -65,8 +86,16 @@ def require_objective(objective, model, batch):
         sentence = f"objective must be 'expected' or a signal of the model's samples: {error}"
         raise type(error)(sentence) from None
     dtype = model.w1.dtype
-    if not isinstance(signal, str) and (most := abs(signal).max()) > torch.finfo(dtype).max:
-        raise ValueError(f"objective must be finite in {dtype}, got entries up to {most:.3g}")
+    if isinstance(signal, str):
+        return signal
+    limits, sizes = torch.finfo(dtype), abs(signal).max(axis=1)
+    least, most = min(sizes[sizes > 0], default=1.0), sizes.max()
+    if least < limits.tiny**0.5 or most > limits.max**0.5:
+        got = most if most > limits.max**0.5 else least
+        raise ValueError(
+            f"objective must be of signals whose squares are numbers in {dtype}, got one "
+            f"that ends at {got:.3g}"
+        )
     return signal
 
 

@@ -1,0 +1,123 @@
+"""Newton's method for an LCT, in the sine waves in which its curvature is known."""
+
+import math
+
+import numpy as np
+import torch
+
+from lct_lab.checks import require_number, require_size
+from lct_lab.init import FREQUENCIES
+from lct_lab.models import LCT
+from lct_lab.training.curvature import (
+    amplitude_curvature,
+    newton_waves,
+    one_sided_curvature,
+    opposite_curvature,
+    sum_of_waves,
+    wave_sums,
+)
+
+DAMPING = 2.0  # of the loss: Levenberg and Marquardt's μ, which vanishes with it
+FARTHEST = 0.5  # that a frequency moves in a step, in bins of the samples in use
+LARGEST_CHANGE = 0.25  # of an amplitude in a step
+LEAST_CURVATURE = 1e-9  # of an amplitude whose partner is zero
+
+
+class SineNewton(torch.optim.Optimizer):
+    """Newton's method on E L / Nσ², of a model with as many frequencies as samples.
+
+    The frequencies are folded into [0, π] and taken in their order; their gradient goes into sine
+    waves of that order, is divided by the curvature of each wave (`training.curvature`), and comes
+    back as a step: O(m log m). Near the grid this is Newton's method, whose errors square from step
+    to step; at a distance the loss E itself damps it, by μ = 2E (Levenberg, Marquardt), and no
+    frequency moves by more than half a bin. There is nothing to remember from step to step.
+
+    Untied models: the two sides together and against each other are waves of two known spectra.
+
+    Parameters
+    ----------
+    model : an LCT with m = n in single or double precision. Frozen parameters stay.
+    lr : the part of Newton's step that is made; 1 on the expected loss, about ⅔ on batches of 100.
+    samples : how many of the first samples the loss uses, an attribute that may change; then its
+        scale is that of E L / Nσ² at this size, with amplitudes near (1, √2, 1, √2).
+
+    step(closure) needs the loss, for the damping: closure() returns it, with gradients in place.
+    Raises ValueError or TypeError naming the argument.
+    """
+
+    def __init__(self, model, lr=1.0, *, samples=None):
+        if not isinstance(model, LCT):
+            raise TypeError(f"model must be an LCT, got {type(model).__name__}")
+        if model.m != model.n:
+            raise ValueError(
+                "model must have as many frequencies as samples, where the curvature is known, "
+                f"got n = {model.n}, m = {model.m}"
+            )
+        if not 0 < require_number("lr", lr) <= 1:
+            raise ValueError(f"lr must be above 0 and at most 1, got {lr!r}")
+        self.model = model
+        self.samples = require_size("samples", model.n if samples is None else samples)
+        groups = [
+            {"params": [parameter], "name": name}
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        ]
+        if not groups:
+            raise ValueError("model must have parameters that require a gradient, got none")
+        super().__init__(groups, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure):
+        """Step down the gradients that closure() leaves, damped by the loss that it returns."""
+        with torch.enable_grad():
+            loss = closure()
+        damping = min(DAMPING * float(loss.detach()), 1.0)
+        rate = self.param_groups[0]["lr"]
+        trained = {group["name"]: group["params"][0] for group in self.param_groups}
+        self._move_amplitudes(trained, rate)
+        sides = [trained[name] for name in FREQUENCIES if name in trained]
+        if sides:
+            self._move_frequencies(sides, rate, damping)
+        return loss
+
+    def _move_amplitudes(self, trained, rate):
+        values = {name: float(getattr(self.model, name)) for name in ("a1", "a2", "a3", "a4")}
+        for name, curvature in amplitude_curvature(self.samples, **values, trained=trained).items():
+            change = rate * float(trained[name].grad) / max(curvature, LEAST_CURVATURE)
+            trained[name] -= min(max(change, -LARGEST_CHANGE), LARGEST_CHANGE)
+
+    def _move_frequencies(self, sides, rate, damping):
+        folded, gradients = zip(*(_folded(w) for w in sides), strict=True)
+        order = np.argsort(sum(folded), kind="stable")
+        slopes = [wave_sums(gradient[order]) for gradient in gradients]
+        farthest = FARTHEST * math.pi / self.samples
+        steps = self._steps(slopes, damping)
+        for w, start, step in zip(sides, folded, steps, strict=True):
+            moved = start.copy()
+            moved[order] -= np.clip(rate * step, -farthest, farthest)
+            w.copy_(torch.from_numpy(_reflected(moved)))
+
+    def _steps(self, slopes, damping):
+        """The step of each side, in the frequencies' order, from its slopes along the waves."""
+        n, m = self.samples, self.model.m
+        if self.model.tied:
+            return [sum_of_waves(newton_waves(slopes[0], n, damping))]
+        damped = damping * n**2 + np.where(np.arange(1, m + 1) >= n, n**2 / 4, 0)
+        if len(slopes) == 1:
+            return [sum_of_waves(slopes[0] / (2 * one_sided_curvature(n, m) + damped))]
+        together = sum_of_waves(newton_waves(slopes[0] + slopes[1], n, damping))
+        against = (slopes[0] - slopes[1]) / (2 * opposite_curvature(n, m) + damped)
+        against = sum_of_waves(against)
+        return [together + against, together - against]
+
+
+def _folded(w):
+    """w in [0, π], which gives the same cosines, and the gradient there: two arrays."""
+    values, gradient = w.double().numpy(), w.grad.double().numpy()
+    turned = (values + np.pi) % (2 * np.pi) - np.pi
+    return np.abs(turned), np.where(turned < 0, -gradient, gradient)
+
+
+def _reflected(w):
+    """w back in [0, π] after a step that may have led out of it."""
+    return np.abs((w + np.pi) % (2 * np.pi) - np.pi)
