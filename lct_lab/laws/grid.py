@@ -25,7 +25,7 @@ def matrix(s):
 def frequencies(s):
     """{group: Law} of w and w̃ (step 3)."""
     near = local(s, tied=False)
-    scale = scale_of(s)
+    scale = s.signal.colour * s.signal.slope_share * scale_of(s)
     first = {"neighbours": scale * 3 * near.square_w1, "x_0": x0_in_g(s, near)}
     second = {"neighbours": scale * 3 * near.square_w2, "x_0": x0_in_X(s, near)}
     floor = {"neighbours": scale * 3 * near.floor}
@@ -47,18 +47,26 @@ def matrix_of(s, tied):
     """The `scalars.Matrix` of a grid: y_n = α Σ A_nn' x_n', its sums exact, its spread local."""
     sums, near = lattice.sums(s.n, s.m, tied, s.jitter), local(s, tied)
     column = sums.row / s.gamma
-    spread = 2 * near.wobble + s.signal.excess * near.diagonal
     return scalars.Matrix(
         output=s.variance * s.alpha**2 * sums.total,
         match=s.variance * s.alpha * sums.trace,
         column=column,
         row=s.a2**2 * s.variance * column,
-        wobble=max(0.0, spread),
-        drift=max(0.0, near.drift),
+        wobble=max(0.0, wobble(s, near)),
+        drift=max(0.0, s.signal.colour * near.drift),
         slope=0.0,
         rest=s.variance * s.a4**2 * _rest_of_a1(s, near),
         peak=sums.fourth,
     )
+
+
+def wobble(s, near):
+    """2 κ₂ E tr S_s²/N + (V - 2 κ₂) Σ_n (E S_nn)²/N: the variance of xᵀS_s x over signals.
+
+    Of white noise V - 2 κ₂ is the excess kurtosis. The diagonal multiplies the energy of x.
+    """
+    power, spread = s.signal.fourth_power, s.signal.energy_spread
+    return 2 * power * near.wobble + (spread - 2 * power) * near.diagonal
 
 
 def _rest_of_a1(s, near):

@@ -19,7 +19,8 @@ def matrix(s):
 
 def frequencies(s):
     """{group: Law} of w, both sides together (step 3)."""
-    near, scale = grid.local(s, tied=True), grid.scale_of(s)
+    near = grid.local(s, tied=True)
+    scale = s.signal.colour * s.signal.slope_share * grid.scale_of(s)
     square = {
         "neighbours": scale * 3 * near.square_w1,
         "x_0": grid.x0_in_g(s, near),

@@ -87,8 +87,6 @@ def _moments(signal, n, init):
     if x.shape[1] != n:
         raise ValueError(f"signal must have windows of n = {n} samples, got {x.shape[1]}")
     coverage.require_stationary(x)
-    if INITS[init].jitter is not None:
-        coverage.require_white(x, init)
     return moments
 
 

@@ -5,6 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lct_lab.laws.spectrum import (
+    Spectrum,
+    colour_of,
+    energy_spread_of,
+    fourth_power_of,
+    slope_share_of,
+    spectrum_of,
+)
+
 NOISES = {"uniform": (1 / 3, 1 / 5), "normal": (1.0, 3.0)}  # E x² and E x⁴
 
 
@@ -12,7 +21,11 @@ class Moments(NamedTuple):
     """What the laws need to know of a signal.
 
     variance σ² = E x² and fourth E x⁴ over all samples; first_variance and first_fourth the same of
-    x_0, which has amplitudes of its own; colour κ = ∫S² / (∫S)² of the spectrum S: 1 if white.
+    x_0, which has amplitudes of its own. Of the colour (`spectrum`), all 1 if white and normal:
+    colour κ = E C_k² T_k² / (E C_k² E T_k²), fourth_power κ₂ = ½ E |X|⁴/(E |X|²)² and half of
+    energy_spread V = Var ‖x‖²/(n σ⁴). slope_share ρ = Σ n² E x_n² / (σ² Σ n²), which differs from 1
+    where a few windows have most of their energy late or early. spectrum : the `Spectrum`, None if
+    white by name. first : the x_0 of a table, (windows,), None by name.
     """
 
     variance: float
@@ -20,6 +33,11 @@ class Moments(NamedTuple):
     first_variance: float
     first_fourth: float
     colour: float
+    fourth_power: float
+    energy_spread: float
+    slope_share: float = 1.0
+    spectrum: Spectrum | None = None
+    first: np.ndarray | None = None
 
     @property
     def excess(self):
@@ -38,20 +56,25 @@ def describe(signal):
                 f"signal must be uniform, normal or a table of windows (windows, n), got {signal!r}"
             )
         variance, fourth = NOISES[signal]
-        return Moments(variance, fourth, variance, fourth, 1.0)
+        spread = fourth / variance**2 - 1
+        return Moments(variance, fourth, variance, fourth, 1.0, 1.0, spread)
     x = np.atleast_2d(np.asarray(signal, dtype=float))
     if x.ndim != 2 or not np.isfinite(x).all() or not x.any():
         raise ValueError(
             "signal must be a finite table of windows (windows, n), not all zero, "
             f"got shape {x.shape}"
         )
-    power = np.mean(np.abs(np.fft.fft(x, 2 * x.shape[1])) ** 2, axis=0)
     return Moments(
         variance=np.mean(x**2),
         fourth=np.mean(x**4),
         first_variance=np.mean(x[:, 0] ** 2),
         first_fourth=np.mean(x[:, 0] ** 4),
-        colour=np.mean(power**2) / np.mean(power) ** 2,
+        colour=colour_of(x),
+        fourth_power=fourth_power_of(x),
+        energy_spread=energy_spread_of(x),
+        slope_share=slope_share_of(x),
+        spectrum=spectrum_of(x),
+        first=x[:, 0],
     )
 
 

@@ -28,11 +28,22 @@ def independent_matrix(s, gain, match):
         match=match,
         column=column(s),
         row=row(s),
-        wobble=gain**2 * s.b**2 * (2 * (2 + s.gamma) + s.signal.excess) + s.b,
-        drift=0.0,
+        wobble=wobble(s, gain),
+        drift=s.b**2 * s.gamma * (s.signal.colour - 1),
         slope=s.a3**2 / np.sqrt(s.gamma) + s.a4**2 * np.sqrt(s.gamma) / 2,
         rest=s.variance * s.a4**2 * column(s) * (1 + s.b * gain),
     )
+
+
+def wobble(s, gain):
+    """gain² b² (V + 2 + γ (3κ₂ - κ)) + b: V of the signal's own energy, the rest of the matrix.
+
+    Of white noise V = E x⁴/σ⁴ - 1 and κ₂ = κ = 1. Bands of the spectrum fluctuate apart, each as
+    its power squared, over signals (3κ₂ - κ) and over starts (κ - 1, the drift).
+    """
+    signal = s.signal
+    bands = 3 * signal.fourth_power - signal.colour
+    return gain**2 * s.b**2 * (signal.energy_spread + 2 + s.gamma * bands) + s.b
 
 
 def column(s):
@@ -71,7 +82,7 @@ def analysis_side(s):
 
     E g_k² = (4/M) [ a4² (N-1)/2 (1 + b_others + b_itself) + y_0's part + x_0's part ] σ²
     """
-    scale = 4 * s.a2**2 / (s.n * s.m) * s.variance**2 * _slope_energy(s)
+    scale = 4 * s.a2**2 / (s.n * s.m) * s.variance**2 * _slope_energy(s) * s.signal.slope_share
     cosine = s.a4**2 * s.later / 2
     share = 4 * s.b / (s.n * s.m)
     own, others = pair_sums(s)
@@ -111,7 +122,7 @@ def synthesis_side(s):
     scale = 4 * s.a4**2 / s.m * _slope_energy(s) * coefficient
     gram = ((s.m - 1) / 2 + 0.25) / (s.n * s.m) * s.a4**2
     return {
-        "input": scale * s.variance,
+        "input": scale * s.variance * s.signal.slope_share,
         "outputs": scale * s.variance * s.a2**2 * gram * s.later / 2,
         "x_0": scale * s.a1**2 * gram * s.signal.first_variance,
     }
@@ -123,13 +134,14 @@ def _slope_energy(s):
 
 
 def leading_w(s):
-    """U (1 + b(1 + γ))/3: what `analysis_side` tends to, of white input."""
-    return s.unit * (1 + s.b * (1 + s.gamma)) / 3
+    """U ρ (1 + b(1 + κγ))/3: what `analysis_side` tends to; only the own output sees the colour."""
+    seen = 1 + s.b * (1 + s.signal.colour * s.gamma)
+    return s.unit * s.signal.slope_share * seen / 3
 
 
 def leading_w2(s):
-    """U (1 + b)/3: what `synthesis_side` tends to."""
-    return s.unit * (1 + s.b) / 3
+    """U (ρ + b)/3: what `synthesis_side` tends to."""
+    return s.unit * (s.signal.slope_share + s.b) / 3
 
 
 def small_of_w(s):
