@@ -28,8 +28,52 @@ def frequencies(s):
     scale = s.signal.colour * s.signal.slope_share * scale_of(s)
     first = {"neighbours": scale * 3 * near.square_w1, "x_0": x0_in_g(s, near)}
     second = {"neighbours": scale * 3 * near.square_w2, "x_0": x0_in_X(s, near)}
-    floor = {"neighbours": scale * 3 * near.floor}
-    return {"w1": Law(square=first, floor=floor), "w2": Law(square=second, floor=floor)}
+    floor_w, floor_w2 = (
+        {"neighbours": scale * 3 * near.floor, "coherent": value} for value in shared(s, near)
+    )
+    return {"w1": Law(square=first, floor=floor_w), "w2": Law(square=second, floor=floor_w2)}
+
+
+def shared(s, near):
+    """(for w, for w̃): what many signals leave of a cosine times n times the sine, at w_k itself."""
+    if s.jitter:
+        value = shared_about_grid(s, near, sides=1)
+        return value, value
+    of_w, of_w2 = mismatches(s)
+    return shared_on_grid(s, of_w), shared_on_grid(s, of_w2)
+
+
+def shared_about_grid(s, near, sides):
+    """φ U (3 sides τ·u_2)²/3: τ·u_2 is a third of what w_k sees of the error at w_k itself."""
+    return s.shared * s.unit * (3 * sides * near.pull) ** 2 / 3
+
+
+def mismatches(s):
+    """c_n of w and of w̃: the mean over signals of a product is Σ_n c_n sin(2 w_k n) on the grid.
+
+    c_n = n (α C_n - 1) of w, C_n the samples that the grid takes for n, and α t_n - n of w̃, t_n
+    their sum: 2Mq + n as they are, 2Mq - n with a minus, for so is their sine.
+    """
+    sample = np.arange(1, s.n)
+    place = sample % (2 * s.m)
+    members = np.bincount(np.minimum(place, 2 * s.m - place), minlength=s.m + 1)
+    signed = np.bincount(place, sample, 2 * s.m)
+    seen = members[np.minimum(place, 2 * s.m - place)]
+    added = signed[place] - signed[-place % (2 * s.m)]
+    alpha = alpha_of(s)
+    return sample * (alpha * seen - 1), alpha * added - sample
+
+
+def shared_on_grid(s, c):
+    """2Nφ (a2 a4 σ²)²/NM E (Σ_n c_n sin(2 w_k n))²; n and qM ± n have one sine but for a sign."""
+    sample = np.arange(1, s.n)
+    rest = sample % s.m
+    sign = 1 - 2 * (sample // s.m % 2)
+    kept = np.bincount(np.minimum(rest, s.m - rest), sign * c, s.m // 2 + 1)
+    half = np.where(2 * np.arange(len(kept)) == s.m, 1.0, 0.5)
+    half[0] = 0
+    coloured = 2 * s.n * s.shared
+    return coloured * (s.a2 * s.a4 * s.variance) ** 2 / (s.n * s.m) * (half @ kept**2)
 
 
 def alpha_of(s):

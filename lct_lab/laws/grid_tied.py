@@ -26,7 +26,15 @@ def frequencies(s):
         "x_0": grid.x0_in_g(s, near),
         "x_0, both sides": x0_on_both_sides(s, near),
     }
-    return {"w1": Law(square=square, floor={"neighbours": scale * 3 * near.floor})}
+    floor = {"neighbours": scale * 3 * near.floor, "coherent": shared(s, near)}
+    return {"w1": Law(square=square, floor=floor)}
+
+
+def shared(s, near):
+    """What many signals leave of a cosine times n times the sine, at w_k itself, of both sides."""
+    if s.jitter:
+        return grid.shared_about_grid(s, near, sides=2)
+    return grid.shared_on_grid(s, sum(grid.mismatches(s)))
 
 
 def x0_on_both_sides(s, near):

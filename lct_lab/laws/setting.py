@@ -10,6 +10,7 @@ from lct_lab.laws.spectrum import (
     colour_of,
     energy_spread_of,
     fourth_power_of,
+    shared_of,
     slope_share_of,
     spectrum_of,
 )
@@ -25,7 +26,7 @@ class Moments(NamedTuple):
     colour κ = E C_k² T_k² / (E C_k² E T_k²), fourth_power κ₂ = ½ E |X|⁴/(E |X|²)² and half of
     energy_spread V = Var ‖x‖²/(n σ⁴). slope_share ρ = Σ n² E x_n² / (σ² Σ n²), which differs from 1
     where a few windows have most of their energy late or early. spectrum : the `Spectrum`, None if
-    white by name. first : the x_0 of a table, (windows,), None by name.
+    white by name. shared φ, of two windows, what many of them leave of C_k T_k; None: 1/2N. first : the x_0 of a table, (windows,), None by name.
     """
 
     variance: float
@@ -36,6 +37,7 @@ class Moments(NamedTuple):
     fourth_power: float
     energy_spread: float
     slope_share: float = 1.0
+    shared: float | None = None
     spectrum: Spectrum | None = None
     first: np.ndarray | None = None
 
@@ -73,6 +75,7 @@ def describe(signal):
         fourth_power=fourth_power_of(x),
         energy_spread=energy_spread_of(x),
         slope_share=slope_share_of(x),
+        shared=shared_of(x),
         spectrum=spectrum_of(x),
         first=x[:, 0],
     )
@@ -138,6 +141,11 @@ class Setting:
     def scale(self):
         """√U = a2 a4 σ² √(N³/M): the rms of a frequency's gradient is √U times a number."""
         return self.a2 * self.a4 * self.variance * np.sqrt(self.n**3 / self.m)
+
+    @property
+    def shared(self):
+        """φ = E C T C' T' / (E C² E T²) of two signals: 1/2N if white."""
+        return 1 / (2 * self.n) if self.signal.shared is None else self.signal.shared
 
     @property
     def ramp(self):

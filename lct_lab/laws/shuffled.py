@@ -71,10 +71,11 @@ def together(s):
     """(E (u·v)² for w, for w̃): the mean over signals of a product, of order 1/N.
 
     A product (u·x)(v·x) has mean square σ⁴ (|u|²|v|² + 2 (u·v)²); u and v are a cosine and n times
-    the sine of one frequency, or of two that nearly coincide.
+    the sine of one frequency, φ, or of two that nearly coincide, κ/N.
     """
-    scale = s.unit / (3 * s.n)
-    return scale * (1 + s.b * (1 + s.gamma / 2)), scale * (1 + s.b)
+    own = s.b * s.gamma * s.shared
+    near = s.signal.colour * (1 + s.b) / s.n
+    return s.unit / 3 * (near + own), s.unit / 3 * near
 
 
 def analysis_side(s):

@@ -61,6 +61,22 @@ def energy_spread_of(x):
     return float(np.var(energy) * x.shape[1] / np.mean(energy) ** 2)
 
 
+def shared_of(x):
+    """φ = E C_k T_k C'_k T'_k / (E C_k² E T_k²), of two signals: 1/2N if white.
+
+    What many signals leave of a product: its mean at each frequency, squared. It is large where S
+    has a slope, and at 0 and π, where a cosine and a sine of one frequency are not orthogonal. Of a
+    table: over all pairs of different windows, at frequencies a quarter of 2π/n apart; nan for one.
+    """
+    if len(x) == 1:
+        return float("nan")
+    X, T = _transforms(x, 4)
+    product = X.real * T.imag
+    pairs = np.sum(product, axis=0) ** 2 - np.sum(product**2, axis=0)
+    of_two = np.mean(pairs) / len(x) / (len(x) - 1)
+    return float(4 * of_two / (np.mean(np.abs(X) ** 2) * np.mean(np.abs(T) ** 2)))
+
+
 def slope_share_of(x):
     """ρ = Σ n² E x_n² / (σ² Σ n²): E T_k² over that of noise whose energy is spread evenly."""
     square = np.arange(x.shape[1]) ** 2
@@ -72,9 +88,9 @@ def _later(x):
     return np.where(np.arange(x.shape[1]) == 0, 0.0, x)
 
 
-def _transforms(x):
+def _transforms(x, oversampled=2):
     later = _later(x)
-    size = 2 * x.shape[1]
+    size = oversampled * x.shape[1]
     return np.fft.rfft(later, size), np.fft.rfft(later * np.arange(x.shape[1]), size)
 
 

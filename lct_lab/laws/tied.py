@@ -63,7 +63,10 @@ def frequencies(s):
         "neighbours": s.signal.colour * neighbours(s),
         "finite size": shuffled.small_of_w(s) + shuffled.small_of_w2(s),
     }
-    floor = {"neighbours": s.signal.colour * neighbours(s) / 2}
+    floor = {
+        "neighbours": s.signal.colour * neighbours(s) / 2,
+        "coherent": s.shared * coherent(s),
+    }
     return {"w1": Law(square=square, floor=floor)}
 
 
