@@ -44,8 +44,8 @@ def shared(s, near):
 
 
 def shared_about_grid(s, near, sides):
-    """φ U (3 sides τ·u_2)²/3: τ·u_2 is a third of what w_k sees of the error at w_k itself."""
-    return s.shared * s.unit * (3 * sides * near.pull) ** 2 / 3
+    """φ U (sides ẽ_0·u_1)²/3: what w̃_k sees of its own cosine's error; both sides see the same."""
+    return s.shared * s.unit * (sides * near.own) ** 2 / 3
 
 
 def mismatches(s):
@@ -177,6 +177,10 @@ class Folds:
 def folds(s):
     """The `Folds` of γ."""
     return Folds(c=int(s.gamma), f=s.gamma - int(s.gamma))
+
+def meetings(ratio):
+    """w̃_k lies within a spacing of w_k, at any size."""
+    return 1.0
 
 
 def line_a1(s):

@@ -43,6 +43,10 @@ def x0_on_both_sides(s, near):
     both = 2 * (grid.x0_weight(s) * near.echo - s.a3) * near.pull + own * near.second
     return grid.x0_scale(s) * 3 * own * both
 
+def meetings(ratio):
+    """w̃_k is w_k, at any size."""
+    return 1.0
+
 
 def line_w(s):
     """2 a2 a4 σ² √(N³/M) |α − 1|/√3"""

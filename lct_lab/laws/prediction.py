@@ -52,7 +52,7 @@ def predict(
     coupling, jitter = coupling_of(init, tied)
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
     laws, lines = coupling.laws(s), coupling.lines(s)
-    typical = medians(s, coupling, batch)
+    typical = medians(s, init, tied, coupling, batch)
     rows = {}
     for group, law in laws.items():
         means, squares = law.mean, law.mean_square(batch)

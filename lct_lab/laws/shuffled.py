@@ -154,6 +154,10 @@ def small_of_w2(s):
     """`synthesis_side` less its leading order."""
     return total(synthesis_side(s)) - leading_w2(s)
 
+def meetings(ratio):
+    """w̃_k lies within 1/N of w_k with a chance of order 1/N."""
+    return ratio
+
 
 def line_a1(s):
     """2 σ² (a1 a3²/γ − a3/√γ + a1 a4²/2)"""

@@ -119,6 +119,10 @@ def pairing_of(s, power):
     seen = spectrum.at_places(s.signal.spectrum, s.m) ** power
     return float(np.sum(weight * seen * pairs) / np.sum(weight * seen))
 
+def meetings(ratio):
+    """w̃_k lies within 1/N of w_k with the chance c = √(πM)/N (`pairs_within_resolution`)."""
+    return np.sqrt(ratio)
+
 
 def line_a2(s):
     """N a2 a4² σ²/2 (1 + H(γ))"""

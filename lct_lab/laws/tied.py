@@ -91,6 +91,10 @@ def neighbours(s):
     """
     return 4 * s.unit * 2 * s.b / 15
 
+def meetings(ratio):
+    """w̃_k is w_k, at any size."""
+    return 1.0
+
 
 def line_a2(s):
     """2 N σ² (α² + b − α)/a2"""
