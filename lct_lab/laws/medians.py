@@ -6,27 +6,22 @@ x is normal as far as sums of many samples can tell, so that a mean over B signa
     Σ_i λ_i χ²_B,i / B,   λ the eigenvalues of P·G:   λ± = (u·v ± |u||v|)/2 of one product,
 
 G the Gram matrix of the vectors and P what pairs them. The Gram matrices are those of a small twin.
-a2 and a4 scatter about their mean with the skewness that the twin has, which matters where one
-vector serves both sides; a1 and a3 are products of x_0, of the signal's own first samples, with
-normal numbers.
+a2 and a4 scatter about their mean as the energies of a small start's outputs do, which are skewed
+where one vector serves both sides; a1 and a3 are products of x_0, of the signal's own first
+samples, with normal numbers.
 """
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
 from lct_lab.init import FREQUENCIES, HIGHEST, LOWEST
 from lct_lab.laws import twin as twins
 from lct_lab.laws.scalars import total
-from lct_lab.laws.setting import NOISES
 
 DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a1 … a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
 NODES = 7  # values of a2 a4 between which a median is interpolated
-QUANTILES = 4096  # of χ², of which each entry of the twin draws SIGNALS_EACH for each eigenvalue
-SIGNALS_EACH = 64
-ROUNDING = 1e-9  # of the variance of xᵀQx/N, where nothing of Q is left
 
 
 def medians(s, init, tied, coupling, batch):
@@ -38,8 +33,9 @@ def medians(s, init, tied, coupling, batch):
     rng = np.random.default_rng(0)
     if np.size(s.a1) > 1:
         s = _with_drawn_amplitudes(s, rng)
-    twin = twins.twin_of(s, init, tied)
-    found = of_scalars(s, twin, coupling, batch, rng)
+    energies = twins.energies_of(s, init, tied, batch)
+    found = of_scalars(s, energies, coupling, batch, rng)
+    twin = twins.twin_of(s, init, tied, batch)
     return found | of_frequencies(s, twin, coupling.meetings, tied, batch)
 
 
@@ -75,32 +71,31 @@ def of_given_amplitudes(s, a, twin, meetings, tied, batch):
     share = min(1.0, meetings(twin.n / s.n))
     analysis, synthesis = analysis_side(s, a, twin), synthesis_side(s, a, twin)
     groups = {"w1": [*analysis, *synthesis]} if tied else {"w1": analysis, "w2": synthesis}
-    scale = s.variance * np.sqrt((s.n / twin.n) ** 3 * twin.m / s.m)
-    gram = twin.kept(share)
+    unit = s.variance if s.signal.windows is None else 1.0
+    scale = unit * np.sqrt((s.n / twin.n) ** 3 * twin.m / s.m)
     return {
-        group: float(scale * median_of(eigenvalues(gram, vectors), batch))
+        group: float(scale * twin.median(vectors, share, batch))
         for group, vectors in groups.items()
     }
 
 
 def analysis_side(s, a, twin):
-    """[u, v] of w: ∂L/∂w_k = -(2 a2/√NM) (Σ n sin(w_k n) x_n) (√M g_k/2), as `Vector`s.
+    """[u, v] of w: ∂L/∂w_k = -(2 a2/√NM) (Σ n sin(w_k n) x_n) (√M g_k/2).
 
     √M g_k/2 = a3 (y_0 - x_0) + a4 Σ_n cos(w̃_k n) (y_n - x_n), with r = √(M/N)
              = x_0 (a3 p + a1 a4² r Σ cos P) + [a3² a2 r z + a4 (α cos(w̃_k ·) K - cos(w̃_k n))]·x
     """
     a1, a2, a3, a4 = a
-    r, alpha, first = _ratios(s, a)
+    r, alpha, thin = _ratios(s, a, twin)
     p = a1 * a3 * r - 1
-    own = np.sqrt(s.signal.slope_share)
-    u = {twins.SLOPE: own * 2 * a2 / np.sqrt(twin.n * twin.m)}
+    u = {twins.SLOPE: 2 * a2 / np.sqrt(twin.n * twin.m)}
     v = {
-        twins.ROW: a3**2 * a2 * r * np.sqrt(twin.n / s.n),
+        twins.ROW: thin * a3**2 * a2 * r,
         twins.OUTPUT: a4 * alpha,
         twins.BACK: -a4,
     }
-    at_first = first * (a3 * p + a1 * a4**2 * r * twin.echo[:, 0])
-    return [(u, 0.0), (v, at_first * np.sqrt(twin.n / s.n))]
+    at_first = a3 * p + a1 * a4**2 * r * twin.echo[:, 0]
+    return [(u, 0.0), (v, thin * at_first)]
 
 
 def synthesis_side(s, a, twin):
@@ -109,63 +104,23 @@ def synthesis_side(s, a, twin):
     √N X_k = a1 x_0 + a2 cos(w_k n)·x,   S_k/2 = a1 a4 r x_0 Σ n sin P + [α n sin(w̃_k ·) K - n sin]·x
     """
     a1, a2, _, a4 = a
-    r, alpha, first = _ratios(s, a)
+    r, alpha, thin = _ratios(s, a, twin)
     scale = 2 * a4 / np.sqrt(twin.n * twin.m)
-    thin = np.sqrt(twin.n / s.n)
     u = {twins.FRONT: scale * a2}
-    v = {twins.SLOPE_OF_OUTPUT: alpha, twins.BACK_SLOPE: -np.sqrt(s.signal.slope_share)}
-    return [(u, scale * first * a1 * thin), (v, first * a1 * a4 * r * twin.echo[:, 1] * thin)]
+    v = {twins.SLOPE_OF_OUTPUT: alpha, twins.BACK_SLOPE: -1.0}
+    return [(u, thin * scale * a1), (v, thin * a1 * a4 * r * twin.echo[:, 1])]
 
 
-def _ratios(s, a):
-    """√(M/N), α = a2 a4 √(M/N)/2, and σ_0/σ."""
+def _ratios(s, a, twin):
+    """r = √(M/N), α = a2 a4 r/2, and how x_0 counts in a twin: its part falls as 1/√N."""
     r = np.sqrt(s.m / s.n)
-    return r, a[1] * a[3] / 2 * r, np.sqrt(s.signal.first_variance / s.variance)
-
-
-def eigenvalues(gram, vectors):
-    """λ (entries, 2) of a product (u·x)(v·x), (entries, 4) of a sum of two.
-
-    Of P·G, G the Gram matrix of u, v, u', v', and P = ½ [[0, 1], [1, 0]] for either pair.
-    """
-    count, size = len(vectors), gram.shape[1]
-    mix = np.zeros((count, size))
-    corner = np.zeros((count, len(gram)))
-    for row, (parts, first) in enumerate(vectors):
-        mix[row, list(parts)] = list(parts.values())
-        corner[row] = first
-    G = mix @ gram @ mix.T + np.einsum("ik,jk->kij", corner, corner)
-    if count == 2:
-        sizes = np.sqrt(np.maximum(G[:, 0, 0] * G[:, 1, 1], 0))
-        return np.stack([G[:, 0, 1] + sizes, G[:, 0, 1] - sizes], axis=1) / 2
-    swapped = G[:, [1, 0, 3, 2]] / 2
-    return np.linalg.eigvals(swapped).real
-
-
-def median_of(values, batch):
-    """The median of |Σ_i λ_i χ²_B,i/B| over entries and signals, λ (entries, 2 or 4)."""
-    drawn = chi_squares(batch, *values.shape)
-    return np.median(np.abs(np.einsum("ki,kiq->kq", values, drawn)))
-
-
-@lru_cache(maxsize=8)
-def chi_squares(batch, entries, count):
-    """(entries, count, SIGNALS_EACH) of χ²_B/B: evenly spread quantiles, in a random order."""
-    from scipy.special import gammaincinv
-
-    place = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    quantile = 2 * gammaincinv(batch / 2, place) / batch
-    each = entries * SIGNALS_EACH
-    rng = np.random.default_rng(0)
-    order = [rng.permutation(each) % QUANTILES for _ in range(count)]
-    drawn = quantile[np.array(order)].reshape(count, entries, SIGNALS_EACH)
-    return np.ascontiguousarray(drawn.transpose(1, 0, 2))
+    return r, a[1] * a[3] / 2 * r, np.sqrt(twin.n / s.n)
 
 
 # --- a1 … a4 --------------------------------------------------------------------------------------
 
 
-def of_scalars(s, twin, coupling, batch, rng):
+def of_scalars(s, energies, coupling, batch, rng):
     """{group: median} of a1 … a4, over `DRAWS` draws of what scatters."""
     signals = min(batch, SIGNALS)
     normal = rng.standard_normal((2, signals, DRAWS))
@@ -175,21 +130,25 @@ def of_scalars(s, twin, coupling, batch, rng):
         "a1": of_a1(s, matrix, laws["a1"], x0, normal, batch),
         "a3": of_a3(s, matrix, laws["a3"], x0, normal, batch),
     }
-    for group in ("a2", "a4"):
+    energy = 2 * s.variance * energies.drawn(np.broadcast_to(s.alpha, DRAWS), s.n, rng)
+    for group, amplitude in (("a2", s.a2), ("a4", s.a4)):
         law = laws[group]
-        mean = total(law.mean)
-        spread = np.sqrt(np.maximum(total(law.mean_square(batch)) - mean**2, 0))
-        drawn[group] = mean + spread * skewed(normal[0, 0], skewness(s, twin, batch))
+        larger = np.sqrt(_spread(law, batch) / _spread(law, min(batch, twins.SIGNALS_OF_ENERGY)))
+        drawn[group] = total(law.mean) + larger * energy / amplitude
     return {group: float(np.median(np.abs(drawn[group]))) for group in ("a1", "a2", "a3", "a4")}
+
+
+def _spread(law, batch):
+    """The variance over starts and batches, and a little that no ratio is of nothing."""
+    square = total(law.mean_square(batch))
+    return np.maximum(square - total(law.mean) ** 2, 0) + 1e-300 + 1e-12 * square
 
 
 def first_samples(signal, rng, size):
     """x_0: of a table its own first column, else uniform or normal as the signal is."""
-    if signal.first is not None:
-        return rng.choice(signal.first, size)
-    variance, fourth = NOISES["uniform"]
-    flat = signal.fourth * variance**2 == signal.variance**2 * fourth
-    unit = rng.uniform(-1, 1, size) * 3**0.5 if flat else rng.standard_normal(size)
+    if signal.windows is not None:
+        return rng.choice(signal.windows[:, 0], size)
+    unit = rng.uniform(-1, 1, size) * 3**0.5 if signal.flat else rng.standard_normal(size)
     return unit * np.sqrt(signal.first_variance)
 
 
@@ -211,35 +170,3 @@ def of_a3(s, matrix, law, x0, normal, batch):
 def _of_batch(mean, values, batch):
     """The mean over a batch of which `values` are some signals."""
     return mean + (values.mean(0) - mean) * np.sqrt(len(values) / batch)
-
-
-def skewness(s, twin, batch):
-    """Of xᵀQx over starts and B signals, Q = α² G - α S: that of the twin, which falls as 1/√N.
-
-    Given the start its cumulants are k_1 = tr Q, k_2 = 2 tr Q²/B, k_3 = 8 tr Q³/B²; over starts the
-    third is E (k_1 - E k_1)³ + 3 Cov(k_1, k_2) + E k_3.
-    """
-    alpha = s.alpha if np.size(s.alpha) == 1 else np.geomspace(s.alpha.min(), s.alpha.max(), NODES)
-    found = []
-    for value in np.ravel(alpha):
-        one, two, three = twin.powers(value)
-        two, three = 2 * two / batch, 8 * three / batch**2
-        off = one - one.mean()
-        third = np.mean(off**3) + 3 * np.mean(off * (two - two.mean())) + three.mean()
-        square = np.mean(off**2) + two.mean()
-        found.append(third / square**1.5 if square > ROUNDING * twin.n else 0.0)
-    at_alpha = np.interp(s.alpha, np.ravel(alpha), found)
-    return at_alpha * np.sqrt(twin.n / s.n)
-
-
-def skewed(normal, skewness):
-    """Normal numbers as those of a shifted lognormal: mean 0, variance 1 and that skewness.
-
-    With ω = e^{τ²}, (e^{τZ} - √ω)/√(ω(ω - 1)) has the skewness (ω + 2)√(ω - 1).
-    """
-    size = np.maximum(np.abs(skewness), 1e-4)
-    root = np.cbrt(1 + size**2 / 2 + size * np.sqrt(1 + size**2 / 4))
-    omega = root + 1 / root - 1
-    tau = np.sqrt(np.log(omega))
-    sign = np.where(np.asarray(skewness) < 0, -1, 1)
-    return sign * (np.exp(tau * sign * normal) - np.sqrt(omega)) / np.sqrt(omega * (omega - 1))

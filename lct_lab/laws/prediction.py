@@ -47,8 +47,8 @@ def predict(
     n, m, tied, batch = _require_covered(n, m, init, tied, batch)
     amplitudes, moments = require_amplitudes(amplitudes), _moments(signal, n, init)
     nodes, weight = amplitudes_of(init, amplitudes)
-    if moments.first is not None:
-        batch = min(batch, len(moments.first))  # a table that is used up begins again
+    if moments.windows is not None:
+        batch = min(batch, len(moments.windows))  # a table that is used up begins again
     coupling, jitter = coupling_of(init, tied)
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
     laws, lines = coupling.laws(s), coupling.lines(s)

@@ -9,8 +9,6 @@ from lct_lab.laws.spectrum import (
     Spectrum,
     colour_of,
     energy_spread_of,
-    fourth_power_of,
-    shared_of,
     slope_share_of,
     spectrum_of,
 )
@@ -21,25 +19,37 @@ NOISES = {"uniform": (1 / 3, 1 / 5), "normal": (1.0, 3.0)}  # E x² and E x⁴
 class Moments(NamedTuple):
     """What the laws need to know of a signal.
 
-    variance σ² = E x² and fourth E x⁴ over all samples; first_variance and first_fourth the same of
-    x_0, which has amplitudes of its own. Of the colour (`spectrum`), all 1 if white and normal:
-    colour κ = E C_k² T_k² / (E C_k² E T_k²), fourth_power κ₂ = ½ E |X|⁴/(E |X|²)² and half of
-    energy_spread V = Var ‖x‖²/(n σ⁴). slope_share ρ = Σ n² E x_n² / (σ² Σ n²), which differs from 1
-    where a few windows have most of their energy late or early. spectrum : the `Spectrum`, None if
-    white by name. shared φ, of two windows, what many of them leave of C_k T_k; None: 1/2N. first : the x_0 of a table, (windows,), None by name.
+    variance      σ² = E x², over all samples
+    fourth        E x⁴, over all samples
+    first_variance, first_fourth  the same of x_0, which has amplitudes of its own
+    energy_spread V = Var ‖x‖² / (n σ⁴), over windows: E x⁴/σ⁴ - 1 if white
+
+    and of a table, whose colour `spectrum` describes; all 1 if white and normal
+
+    colour        κ = E C_k² T_k² / (E C_k² E T_k²), of one signal at one frequency
+    fourth_power  κ₂ = ½ E |X|⁴ / (E |X|²)², X its transform
+    slope_share   ρ = Σ n² E x_n² / (σ² Σ n²): a few windows may have their energy late or early
+    shared        φ = E C_k T_k C'_k T'_k / (E C_k² E T_k²), of two signals; None: white, 1/2N
+    spectrum      the `Spectrum`; None if white by name
+    windows       the table (windows, n); None by name
     """
 
     variance: float
     fourth: float
     first_variance: float
     first_fourth: float
-    colour: float
-    fourth_power: float
     energy_spread: float
+    colour: float = 1.0
+    fourth_power: float = 1.0
     slope_share: float = 1.0
     shared: float | None = None
     spectrum: Spectrum | None = None
-    first: np.ndarray | None = None
+    windows: np.ndarray | None = None
+
+    @property
+    def flat(self):
+        """Whether it is uniform noise, by its kurtosis; only asked of noise by name."""
+        return self.excess < -1
 
     @property
     def excess(self):
@@ -58,8 +68,7 @@ def describe(signal):
                 f"signal must be uniform, normal or a table of windows (windows, n), got {signal!r}"
             )
         variance, fourth = NOISES[signal]
-        spread = fourth / variance**2 - 1
-        return Moments(variance, fourth, variance, fourth, 1.0, 1.0, spread)
+        return Moments(variance, fourth, variance, fourth, fourth / variance**2 - 1)
     x = np.atleast_2d(np.asarray(signal, dtype=float))
     if x.ndim != 2 or not np.isfinite(x).all() or not x.any():
         raise ValueError(
@@ -71,13 +80,11 @@ def describe(signal):
         fourth=np.mean(x**4),
         first_variance=np.mean(x[:, 0] ** 2),
         first_fourth=np.mean(x[:, 0] ** 4),
-        colour=colour_of(x),
-        fourth_power=fourth_power_of(x),
         energy_spread=energy_spread_of(x),
         slope_share=slope_share_of(x),
-        shared=shared_of(x),
         spectrum=spectrum_of(x),
-        first=x[:, 0],
+        windows=x,
+        **vars(colour_of(x)),
     )
 
 

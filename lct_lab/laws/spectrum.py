@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SEEN = 2**19  # samples of a table whose transforms are looked at
 PLACES = 256  # along the frequencies of a sorted start, crowding towards both ends
 
 
@@ -37,44 +38,57 @@ def spectrum_of(x):
     return Spectrum(r=r / r[0], rows=len(x))
 
 
+@dataclass(frozen=True)
+class Colour:
+    """How a table's transforms fluctuate, over windows and frequencies; see the functions."""
+
+    colour: float
+    fourth_power: float
+    shared: float
+
+
 def colour_of(x):
-    """κ = E C_k² T_k² / (E C_k² E T_k²), of one signal at one frequency: 1 if white.
+    """The `Colour` of windows x (rows, n), of at most `SEEN` samples, evenly chosen."""
+    count = min(len(x), max(2, SEEN // x.shape[1]))
+    later = _later(x[np.arange(count) * len(x) // count])
+    size = 4 * x.shape[1]
+    X = np.fft.rfft(later, size)
+    T = np.fft.rfft(later * np.arange(x.shape[1]), size)
+    power, slope = np.abs(X) ** 2, np.abs(T) ** 2
+    unit = power.mean() * slope.mean()
+    return Colour(
+        colour=float(_one_frequency(X, T, power, slope) / unit),
+        fourth_power=float(np.mean(power**2) / power.mean() ** 2 / 2),
+        shared=float(_two_windows(X.real * T.imag) * 4 / unit),
+    )
 
-    A signal that starts elsewhere turns X and T by one phase; its mean over that phase is
-    κ = E (|X T|² - ½ Re (X̄ T)²) / (E |X|² E |T|²), over windows and frequencies.
+
+def _one_frequency(X, T, power, slope):
+    """E |X|²|T|² - ½ Re E (X̄ T)²: four times E C_k² T_k².
+
+    C = |X| cos(θ + φ_X) and T_k = -|T| sin(θ + φ_T), averaged over θ: a signal that starts elsewhere
+    turns both by one phase.
     """
-    X, T = _transforms(x)
-    size, slope = np.abs(X) ** 2, np.abs(T) ** 2
-    turned = ((X.conj() * T) ** 2).real
-    return float(np.mean(size * slope - turned / 2) / (np.mean(size) * np.mean(slope)))
+    return np.mean(power * slope) - np.mean(((X.conj() * T) ** 2).real) / 2
 
 
-def fourth_power_of(x):
-    """κ₂ = ½ E |X|⁴ / (E |X|²)², over windows and frequencies: 1 if white, and normal."""
-    X, _ = _transforms(x)
-    return float(np.mean(np.abs(X) ** 4) / np.mean(np.abs(X) ** 2) ** 2 / 2)
+def _two_windows(product):
+    """The mean over frequencies of C T C' T' of two windows, over all pairs; nan of one window.
+
+    It is large where the spectrum has a slope, and at 0 and π, where a cosine and a sine of one
+    frequency are not orthogonal.
+    """
+    count = len(product)
+    if count == 1:
+        return float("nan")
+    pairs = np.sum(product, axis=0) ** 2 - np.sum(product**2, axis=0)
+    return np.mean(pairs) / count / (count - 1)
 
 
 def energy_spread_of(x):
     """V = Var ‖x‖² / (n σ⁴), over windows: E x⁴/σ⁴ - 1 if white, 0 of standardised windows."""
     energy = np.sum(x**2, axis=1)
     return float(np.var(energy) * x.shape[1] / np.mean(energy) ** 2)
-
-
-def shared_of(x):
-    """φ = E C_k T_k C'_k T'_k / (E C_k² E T_k²), of two signals: 1/2N if white.
-
-    What many signals leave of a product: its mean at each frequency, squared. It is large where S
-    has a slope, and at 0 and π, where a cosine and a sine of one frequency are not orthogonal. Of a
-    table: over all pairs of different windows, at frequencies a quarter of 2π/n apart; nan for one.
-    """
-    if len(x) == 1:
-        return float("nan")
-    X, T = _transforms(x, 4)
-    product = X.real * T.imag
-    pairs = np.sum(product, axis=0) ** 2 - np.sum(product**2, axis=0)
-    of_two = np.mean(pairs) / len(x) / (len(x) - 1)
-    return float(4 * of_two / (np.mean(np.abs(X) ** 2) * np.mean(np.abs(T) ** 2)))
 
 
 def slope_share_of(x):
@@ -86,12 +100,6 @@ def slope_share_of(x):
 def _later(x):
     """The windows with x_0 := 0."""
     return np.where(np.arange(x.shape[1]) == 0, 0.0, x)
-
-
-def _transforms(x, oversampled=2):
-    later = _later(x)
-    size = oversampled * x.shape[1]
-    return np.fft.rfft(later, size), np.fft.rfft(later * np.arange(x.shape[1]), size)
 
 
 def places():

@@ -1,9 +1,10 @@
 """A small start of the same kind: what a law of mean squares cannot know, seen on drawn frequencies.
 
 A median needs the distribution of a gradient, and that hangs on how the vectors that make it lie to
-each other, frequency by frequency. They are drawn here, at a size of at most `SAMPLES` and the same
-N/M, always the same draws; nothing of x is drawn. What changes with the size is scaled: notebook 08
-("The median") derives how.
+each other, frequency by frequency. So frequencies are drawn, always the same, of at most as many
+samples as is quick, at the same N/M. White noise is not drawn: its inner products with the vectors
+are known (`White`). Of a table its own windows are taken (`Windows`). What changes with the size is
+scaled or thinned out: notebook 08 ("The median") derives how.
 """
 
 import math
@@ -13,29 +14,37 @@ from functools import lru_cache
 import numpy as np
 
 from lct_lab.init import INITS
-from lct_lab.laws.spectrum import Spectrum
 
-SAMPLES = 256  # of a twin at most
+SAMPLES = 256  # of a white twin at most
 FEWEST = 32  # frequencies of a twin, at least
-ENTRIES = 6144  # frequencies of all its draws together, at least
+ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
 FEWEST_DRAWS = 4
+WORK = 2**26  # of a twin with windows: its samples, times frequencies, times windows, times draws
+SHOWN = 32  # windows of it, or as many as a batch has
+MOST = 2048  # windows of a batch that are added up one by one
+QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
+SIGNALS = 64
+STARTS_OF_ENERGY = 1024  # whose outputs' energies are drawn, of at most ENERGY_SIZE = N M
+ENERGY_SIZE = 2**14
+SIGNALS_OF_ENERGY = 4
+MOST_ADDED = 64  # energies; the sum of more is nearly normal
 
-# The vectors over 1 <= n < N that a gradient is made of, for each k; K = (2/M) Σ_j cos w̃_j cos w_j
+# The vectors over 1 <= n < N that a gradient is made of, of each k; K = (2/M) Σ_j cos w̃_j cos w_j:
+# n sin(w_k n), z_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n), cos(w_k n), n sin(w̃_k ·) K and
+# n sin(w̃_k n)
 SLOPE, ROW, OUTPUT, BACK, FRONT, SLOPE_OF_OUTPUT, BACK_SLOPE = range(7)
 # those that are not orthogonal only where w̃_k happens to lie within 1/N of w_k
 PAIRED = ((SLOPE, BACK), (OUTPUT, BACK), (FRONT, BACK_SLOPE), (SLOPE_OF_OUTPUT, BACK_SLOPE))
 
 
 @dataclass(frozen=True, eq=False)
-class Twin:
-    """Drawn frequencies of a small start, as inner products.
+class White:
+    """Drawn frequencies of a small start on white noise of variance 1.
 
     n, m   its size
-    gram   (entries, 7, 7), of n sin(w_k n), z_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n),
-           cos(w_k n), n sin(w̃_k ·) K and n sin(w̃_k n), with the correlations of the signal
+    gram   (entries, 7, 7), the inner products of the vectors
     echo   (entries, 2), Σ_n cos(w̃_k n) P_n and Σ_n n sin(w̃_k n) P_n, P_n = Σ_j cos(w̃_j n)/M
     chance (entries,) even in (0, 1): which entries keep a chance meeting of w_k and w̃_k
-    traces (draws, 9) of products of G = KᵀK and S = (K + Kᵀ)/2: `powers` reads them
     """
 
     n: int
@@ -43,7 +52,6 @@ class Twin:
     gram: np.ndarray
     echo: np.ndarray
     chance: np.ndarray
-    traces: np.ndarray
 
     def kept(self, share):
         """The Gram matrices where w_k and w̃_k meet by chance in a `share` of the entries alone."""
@@ -54,86 +62,242 @@ class Twin:
             gram[apart, other, one] = 0
         return gram
 
-    def powers(self, alpha):
-        """tr Q, tr Q² and tr Q³ of each draw, Q = α² G - α S, of which xᵀQx is a4 ∂L/∂a4 / 2."""
-        g, s, gg, gs, ss, ggg, ggs, gss, sss = self.traces.T
-        second = alpha**4 * gg - 2 * alpha**3 * gs + alpha**2 * ss
-        third = alpha**6 * ggg - 3 * alpha**5 * ggs + 3 * alpha**4 * gss - alpha**3 * sss
-        return alpha**2 * g - alpha * s, second, third
+    def median(self, vectors, share, batch):
+        """The median of |Σ_i λ_i χ²_B,i/B| over entries and signals, `eigenvalues` of vectors."""
+        values = eigenvalues(self.kept(share), vectors)
+        return _median_of_squares(values, batch)
 
 
-def twin_of(s, init, tied):
-    """The `Twin` of a `Setting`."""
-    n, m = size(s.n, s.m)
-    return twin(n, m, init, tied, s.signal.spectrum, s.signal.colour)
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Drawn frequencies of a start, on windows of a table.
+
+    n, m   its size
+    seen   (entries, 7, windows), the vectors' products with the windows
+    first  (windows,) x_0
+    echo   (entries, 2), as of `White`
+    """
+
+    n: int
+    m: int
+    seen: np.ndarray
+    first: np.ndarray
+    echo: np.ndarray
+
+    def median(self, vectors, share, batch):
+        """The median of |Σ (u·x)(v·x)| over entries and batches of windows."""
+        factors = [self._product(parts, first) for parts, first in vectors]
+        values = sum(u * v for u, v in zip(factors[::2], factors[1::2], strict=True))
+        if batch > len(self.first):
+            mixed = np.stack(factors, axis=1)
+            gram = mixed @ mixed.transpose(0, 2, 1) / len(self.first)
+            return _median_of_squares(_paired_eigenvalues(gram), batch)
+        whole = len(self.first) // batch * batch
+        batches = values[:, :whole].reshape(len(values), -1, batch)
+        return np.median(np.abs(batches.mean(axis=2)))
+
+    def _product(self, parts, first):
+        """(entries, windows) of u·x: parts of the seven vectors, and x_0 by its own factor."""
+        of_later = sum(factor * self.seen[:, place] for place, factor in parts.items())
+        return of_later + np.multiply.outer(first * np.ones(len(self.seen)), self.first)
 
 
-def size(n, m):
-    """Samples and frequencies of the twin of n and m: N/M kept as well as whole numbers allow."""
-    samples = np.arange(max(FEWEST, SAMPLES * 3 // 4), SAMPLES + 1) if n > SAMPLES else np.array([n])
+# --- drawing --------------------------------------------------------------------------------------
+
+
+def twin_of(s, init, tied, batch):
+    """The twin of a `Setting`."""
+    if s.signal.windows is None:
+        return white(*size(s.n, s.m, SAMPLES), init, tied)
+    return of_windows(s.n, s.m, init, tied, s.signal.windows, batch)
+
+
+def size(n, m, most):
+    """Samples, `most` or fewer, and frequencies: N/M kept as well as whole numbers allow."""
+    if n <= most:
+        return n, m
+    samples = np.arange(most * 3 // 4, most + 1)
     exact = samples * m / n
     best = np.argmin(abs(exact - np.round(exact)) / exact - 1e-6 * samples)
     return int(samples[best]), max(FEWEST, round(exact[best]))
 
 
-@lru_cache(maxsize=64)
-def twin(n, m, init, tied, spectrum, colour):
-    """The `Twin` of n samples and m frequencies. spectrum : None if white."""
+@lru_cache(maxsize=32)
+def white(n, m, init, tied):
+    """The `White` twin of n samples and m frequencies."""
     rng = np.random.default_rng(0)
     draws = max(FEWEST_DRAWS, math.ceil(ENTRIES / m))
-    root = None if spectrum is None else root_of_covariance(spectrum, colour, n - 1)
-    parts = [_drawn(n, m, init, tied, root, rng) for _ in range(draws)]
-    gram, echo, traces = (np.concatenate(part) for part in zip(*parts, strict=True))
+    parts = [_on_white(_waves_of(n, m, init, tied, rng)) for _ in range(draws)]
+    gram, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
     chance = rng.permutation(np.arange(len(gram)) + 0.5) / len(gram)
-    return Twin(n, m, gram, echo, chance, traces)
+    return White(n, m, gram, echo, chance)
 
 
-def root_of_covariance(spectrum: Spectrum, colour, n):
-    """The square root of the covariance of n samples, whose spectrum has the measured colour κ.
-
-    A spectrum of few windows holds their noise, and its square is too large. So the correlations
-    are faded out, by a Gaussian of the lag, until 1 + 2 Σ r_l² = κ.
-    """
-    lag = np.arange(1, len(spectrum.r))
-    r = spectrum.r[1:] / (1 - lag / len(spectrum.r))
-    rates = np.concatenate([[0], np.geomspace(1e-3, 100, 200)]) / len(spectrum.r)
-    colours = np.array([1 + 2 * np.sum((r * np.exp(-((rate * lag) ** 2))) ** 2) for rate in rates])
-    rate = rates[np.argmax(colours <= colour)]
-    faded = np.concatenate([[1], r * np.exp(-((rate * lag) ** 2))])
-    distance = abs(np.arange(n)[:, None] - np.arange(n))
-    value, vector = np.linalg.eigh(faded[distance])
-    value = np.maximum(value, 0)
-    return vector * np.sqrt(value * n / value.sum())
-
-
-def _drawn(n, m, init, tied, root, rng):
-    """Gram matrices, echoes and traces of one start."""
-    sample = np.arange(1, n)
-    w = INITS[init].frequencies(m, rng)
-    back_w = w if tied else INITS[init].frequencies(m, rng)
-    front, slope = _waves(w, sample)
-    back, back_slope = (front, slope) if tied else _waves(back_w, sample)
-    K = 2 / m * back.T @ front
-    P = back.mean(0)
+def _on_white(waves):
+    """Gram matrices and echoes of one start."""
+    front, slope, back, back_slope = waves
+    K = 2 / len(front) * back.T @ front
     vectors = [slope, np.broadcast_to(front.mean(0), front.shape), back @ K, back, front]
     vectors = np.stack([*vectors, back_slope @ K, back_slope], axis=1)
-    if root is not None:
-        vectors = vectors @ root
-        K = root.T @ K @ root
-    gram = vectors @ vectors.transpose(0, 2, 1)
-    return gram, np.stack([back @ P, back_slope @ P], axis=1), _traces(K)[None]
+    return vectors @ vectors.transpose(0, 2, 1), _echo(back, back_slope)
 
 
-def _waves(w, sample):
-    """cos(w_k n) and n sin(w_k n): two arrays (m, n - 1)."""
+def of_windows(n, m, init, tied, x, batch):
+    """The `Windows` of a table x (windows, n): as many frequencies as `WORK` allows."""
+    rng = np.random.default_rng(0)
+    shown = min(len(x), max(SHOWN // batch * batch, min(batch, MOST)))
+    most = int(n * min(1.0, math.sqrt(WORK / shown / (n * m))))
+    n, m = size(n, m, max(FEWEST, most))
+    draws = min(math.ceil(WORK / (n * m * shown)), math.ceil(ENTRIES / m))
+    rows = np.arange(shown) * len(x) // shown
+    places = rng.integers(x.shape[1] - n + 1, size=shown)
+    cut = np.stack([x[row, place : place + n] for row, place in zip(rows, places, strict=True)])
+    parts = [_on_windows(_waves_of(n, m, init, tied, rng), cut[:, 1:].T) for _ in range(draws)]
+    seen, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Windows(n, m, seen, x[rows, 0], echo)
+
+
+def _on_windows(waves, later):
+    """Products with windows and echoes of one start, later (n - 1, windows)."""
+    front, slope, back, back_slope = waves
+    coefficients = front @ later
+    K_later = 2 / len(front) * back.T @ coefficients
+    row = np.broadcast_to(coefficients.mean(0), coefficients.shape)
+    seen = [slope @ later, row, back @ K_later, back @ later, coefficients]
+    seen = np.stack([*seen, back_slope @ K_later, back_slope @ later], axis=1)
+    return seen, _echo(back, back_slope)
+
+
+def _waves_of(n, m, init, tied, rng):
+    """cos(w_k n), n sin(w_k n), and the same of w̃: four arrays (m, n - 1)."""
+    front = _waves(INITS[init].frequencies(m, rng), n)
+    back = front if tied else _waves(INITS[init].frequencies(m, rng), n)
+    return *front, *back
+
+
+def _waves(w, n):
+    sample = np.arange(1, n)
     phase = np.outer(w, sample)
     return np.cos(phase), sample * np.sin(phase)
 
 
-def _traces(K):
-    """tr G, S, GG, GS, SS, GGG, GGS, GSS, SSS."""
-    G, S = K.T @ K, (K + K.T) / 2
-    GG, SS = G @ G, S @ S
-    single = [np.trace(G), np.trace(S)]
-    double = [np.trace(GG), np.sum(G * S), np.trace(SS)]
-    return np.array([*single, *double, *(np.sum(a * b) for a, b in ((GG, G), (GG, S), (SS, G), (SS, S)))])
+def _echo(back, back_slope):
+    P = back.mean(0)
+    return np.stack([back @ P, back_slope @ P], axis=1)
+
+
+# --- products of normal numbers -------------------------------------------------------------------
+
+
+def eigenvalues(gram, vectors):
+    """λ of (u·x)(v·x), (entries, 2), or of a sum of two such products, (entries, 4).
+
+    gram : of the seven vectors. vectors : u, v, …, each {vector: factor} and the factor of x_0.
+    """
+    mix = np.zeros((len(vectors), gram.shape[1]))
+    corner = np.zeros((len(vectors), len(gram)))
+    for row, (parts, first) in enumerate(vectors):
+        mix[row, list(parts)] = list(parts.values())
+        corner[row] = first
+    return _paired_eigenvalues(mix @ gram @ mix.T + np.einsum("ik,jk->kij", corner, corner))
+
+
+def _paired_eigenvalues(G):
+    """λ of P·G, G the Gram matrix of u, v, u', v' and P = ½ [[0, 1], [1, 0]] for either pair."""
+    if G.shape[1] == 2:
+        sizes = np.sqrt(np.maximum(G[:, 0, 0] * G[:, 1, 1], 0))
+        return np.stack([G[:, 0, 1] + sizes, G[:, 0, 1] - sizes], axis=1) / 2
+    return np.linalg.eigvals(G[:, [1, 0, 3, 2]] / 2).real
+
+
+def _median_of_squares(values, batch):
+    drawn = chi_squares(batch, *values.shape)
+    return np.median(np.abs(np.einsum("ki,kiq->kq", values, drawn)))
+
+
+@lru_cache(maxsize=8)
+def chi_squares(batch, entries, count):
+    """(entries, count, SIGNALS) of χ²_B/B: evenly spread quantiles, in a random order."""
+    from scipy.special import gammaincinv
+
+    place = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    quantile = 2 * gammaincinv(batch / 2, place) / batch
+    rng = np.random.default_rng(0)
+    order = [rng.permutation(entries * SIGNALS) % QUANTILES for _ in range(count)]
+    drawn = quantile[np.array(order)].reshape(count, entries, SIGNALS)
+    return np.ascontiguousarray(drawn.transpose(1, 0, 2))
+
+
+# --- the energy of the output ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Energies:
+    """Σ y_n² and Σ x_n y_n of drawn starts, over 1 <= n < N, where α = 1.
+
+    n              samples of a start
+    output, match  (starts,), means over as many signals as a batch has, or `SIGNALS_OF_ENERGY`
+    """
+
+    n: int
+    output: np.ndarray
+    match: np.ndarray
+
+    def drawn(self, alpha, n, rng):
+        """As many as alpha has: α² Σ y² - α Σ xy at size n, less its mean.
+
+        Bands of frequencies add up apart, so a start r times as large is like r of these together.
+        """
+        r = round(n / self.n)
+        added = min(r, MOST_ADDED)
+        chosen = rng.integers(len(self.output), size=(len(alpha), added))
+        output, match = (part - part.mean() for part in (self.output, self.match))
+        values = alpha**2 * output[chosen].sum(1) - alpha * match[chosen].sum(1)
+        return values * math.sqrt(r / added)
+
+
+def energies_of(s, init, tied, batch):
+    """The `Energies` of a `Setting`, on signals of variance 1."""
+    signals = min(batch, SIGNALS_OF_ENERGY)
+    whole = math.ceil(math.sqrt(s.n * s.m / ENERGY_SIZE))
+    n, m = max(2, s.n // whole), max(1, round(s.m / whole))
+    if s.signal.windows is None:
+        return _energies_of_noise(n, m, init, tied, signals, s.signal.flat)
+    windows = s.signal.windows / math.sqrt(s.variance)
+    return _energies(n, m, init, tied, signals, lambda rng: cut(windows, n, signals, rng))
+
+
+@lru_cache(maxsize=64)
+def _energies_of_noise(n, m, init, tied, signals, flat):
+    def noise(rng):
+        if flat:
+            return rng.uniform(-(3**0.5), 3**0.5, (signals, n))
+        return rng.standard_normal((signals, n))
+
+    return _energies(n, m, init, tied, signals, noise)
+
+
+def _energies(n, m, init, tied, signals, draw):
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(STARTS_OF_ENERGY):
+        later = draw(rng)[:, 1:].T
+        front = _cosines(INITS[init].frequencies(m, rng), n)
+        back = front if tied else _cosines(INITS[init].frequencies(m, rng), n)
+        y = 2 / m * back.T @ (front @ later)
+        found.append((np.sum(y**2) / signals, np.sum(later * y) / signals))
+    output, match = np.transpose(found)
+    return Energies(n, output, match)
+
+
+def cut(windows, n, count, rng):
+    """`count` pieces of n samples of the windows (rows, samples)."""
+    rows = rng.integers(len(windows), size=count)
+    starts = rng.integers(windows.shape[1] - n + 1, size=count)
+    return np.stack([windows[row, at : at + n] for row, at in zip(rows, starts, strict=True)])
+
+
+def _cosines(w, n):
+    """cos(w_k n), 1 <= n < N, as powers of e^{iw}, which is quicker: (m, n - 1)."""
+    turns = np.repeat(np.exp(1j * w)[:, None], n - 1, axis=1)
+    return np.multiply.accumulate(turns, axis=1).real
