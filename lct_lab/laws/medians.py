@@ -33,8 +33,8 @@ def medians(s, init, tied, coupling, batch):
     rng = np.random.default_rng(0)
     if np.size(s.a1) > 1:
         s = _with_drawn_amplitudes(s, rng)
-    energies = twins.energies_of(s, init, tied, batch)
-    found = of_scalars(s, energies, coupling, batch, rng)
+    sums = twins.sums_of(s, init, tied, batch)
+    found = of_scalars(s, sums, coupling, batch, rng)
     twin = twins.twin_of(s, init, tied, batch)
     return found | of_frequencies(s, twin, coupling.meetings, tied, batch)
 
@@ -120,7 +120,7 @@ def _ratios(s, a, twin):
 # --- a1 … a4 --------------------------------------------------------------------------------------
 
 
-def of_scalars(s, energies, coupling, batch, rng):
+def of_scalars(s, sums, coupling, batch, rng):
     """{group: median} of a1 … a4, over `DRAWS` draws of what scatters."""
     signals = min(batch, SIGNALS)
     normal = rng.standard_normal((2, signals, DRAWS))
@@ -130,12 +130,28 @@ def of_scalars(s, energies, coupling, batch, rng):
         "a1": of_a1(s, matrix, laws["a1"], x0, normal, batch),
         "a3": of_a3(s, matrix, laws["a3"], x0, normal, batch),
     }
-    energy = 2 * s.variance * energies.drawn(np.broadcast_to(s.alpha, DRAWS), s.n, rng)
-    for group, amplitude in (("a2", s.a2), ("a4", s.a4)):
+    found = sums.drawn(DRAWS, s.n, rng)
+    for group, off in (("a2", off_a2(s, found)), ("a4", off_a4(s, found))):
         law = laws[group]
-        larger = np.sqrt(_spread(law, batch) / _spread(law, min(batch, twins.SIGNALS_OF_ENERGY)))
-        drawn[group] = total(law.mean) + larger * energy / amplitude
+        larger = np.sqrt(_spread(law, batch) / _spread(law, min(batch, twins.SIGNALS_OF_SUMS)))
+        drawn[group] = total(law.mean) + larger * s.variance * off
     return {group: float(np.median(np.abs(drawn[group]))) for group in ("a1", "a2", "a3", "a4")}
+
+
+def off_a4(s, sums):
+    """∂L/∂a4 less its mean, 2 Σ_{n>=1} (y_n² - x_n y_n)/a4, y_n = α (Kx)_n + c x_0 P_n."""
+    c = s.a1 * s.a4 / np.sqrt(s.gamma)
+    inner = s.alpha**2 * sums.output - s.alpha * sums.match
+    corner = c**2 * sums.edge + 2 * c * s.alpha * sums.edge_out - c * sums.edge_in
+    return 2 * (inner + corner) / s.a4
+
+
+def off_a2(s, sums):
+    """∂L/∂a2 less its mean, 2 [Σ_{n>=1} (y_n - x_n) α (Kx)_n + a3 (y_0 - x_0) ζ]/a2."""
+    c, zeta = s.a1 * s.a4 / np.sqrt(s.gamma), s.a2 / np.sqrt(s.gamma)
+    inner = s.alpha**2 * sums.output - s.alpha * sums.match + c * s.alpha * sums.edge_out
+    first = s.a3**2 * zeta**2 * sums.row + s.a3 * s.p * zeta * sums.row_in
+    return 2 * (inner + first) / s.a2
 
 
 def _spread(law, batch):

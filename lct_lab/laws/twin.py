@@ -24,10 +24,10 @@ SHOWN = 32  # windows of it, or as many as a batch has
 MOST = 2048  # windows of a batch that are added up one by one
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
-STARTS_OF_ENERGY = 1024  # whose outputs' energies are drawn, of at most ENERGY_SIZE = N M
-ENERGY_SIZE = 2**14
-SIGNALS_OF_ENERGY = 4
-MOST_ADDED = 64  # energies; the sum of more is nearly normal
+STARTS_OF_SUMS = 1024  # whose sums are drawn, of at most SIZE_OF_SUMS = N M
+SIZE_OF_SUMS = 2**14
+SIGNALS_OF_SUMS = 4
+MOST_ADDED = 64  # sums; that sum of more is nearly normal
 
 # The vectors over 1 <= n < N that a gradient is made of, of each k; K = (2/M) Σ_j cos w̃_j cos w_j:
 # n sin(w_k n), z_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n), cos(w_k n), n sin(w̃_k ·) K and
@@ -228,73 +228,104 @@ def chi_squares(batch, entries, count):
     return np.ascontiguousarray(drawn.transpose(1, 0, 2))
 
 
-# --- the energy of the output ---------------------------------------------------------------------
+# --- what a2 and a4 are made of -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Energies:
-    """Σ y_n² and Σ x_n y_n of drawn starts, over 1 <= n < N, where α = 1.
+class Sums:
+    """Sums over 1 <= n < N of drawn starts, (starts,) each; K, P and z as above.
 
-    n              samples of a start
-    output, match  (starts,), means over as many signals as a batch has, or `SIGNALS_OF_ENERGY`
+    n       samples of a start
+    output  ‖Kx‖²           match     x·Kx
+    edge    x_0² |P|²       edge_out  x_0 P·Kx    edge_in  x_0 P·x
+    row     (z·x)²          row_in    x_0 z·x
+
+    Means over as many signals as a batch has, or `SIGNALS_OF_SUMS`, less the mean over starts.
     """
 
     n: int
     output: np.ndarray
     match: np.ndarray
+    edge: np.ndarray
+    edge_out: np.ndarray
+    edge_in: np.ndarray
+    row: np.ndarray
+    row_in: np.ndarray
 
-    def drawn(self, alpha, n, rng):
-        """As many as alpha has: α² Σ y² - α Σ xy at size n, less its mean.
+    def drawn(self, count, n, rng):
+        """`count` draws at size n, as `Sums`.
 
-        Bands of frequencies add up apart, so a start r times as large is like r of these together.
+        Bands of frequencies add up apart, so Kx of a start r times as large is like r of these
+        together; what x_0 makes does not grow.
         """
         r = round(n / self.n)
         added = min(r, MOST_ADDED)
-        chosen = rng.integers(len(self.output), size=(len(alpha), added))
-        output, match = (part - part.mean() for part in (self.output, self.match))
-        values = alpha**2 * output[chosen].sum(1) - alpha * match[chosen].sum(1)
-        return values * math.sqrt(r / added)
+        chosen = rng.integers(len(self.output), size=(count, added))
+        grown = {
+            name: getattr(self, name)[chosen].sum(1) * math.sqrt(r / added)
+            for name in ("output", "match")
+        }
+        rest = ("edge", "edge_out", "edge_in", "row", "row_in")
+        return Sums(n, **grown, **{name: getattr(self, name)[chosen[:, 0]] for name in rest})
 
 
-def energies_of(s, init, tied, batch):
-    """The `Energies` of a `Setting`, on signals of variance 1."""
-    signals = min(batch, SIGNALS_OF_ENERGY)
-    whole = math.ceil(math.sqrt(s.n * s.m / ENERGY_SIZE))
+def sums_of(s, init, tied, batch):
+    """The `Sums` of a `Setting`, on signals of variance 1."""
+    signals = min(batch, SIGNALS_OF_SUMS)
+    whole = math.ceil(math.sqrt(s.n * s.m / SIZE_OF_SUMS))
     n, m = max(2, s.n // whole), max(1, round(s.m / whole))
     if s.signal.windows is None:
-        return _energies_of_noise(n, m, init, tied, signals, s.signal.flat)
+        return _sums_of_noise(n, m, init, tied, signals, s.signal.flat)
     windows = s.signal.windows / math.sqrt(s.variance)
-    return _energies(n, m, init, tied, signals, lambda rng: cut(windows, n, signals, rng))
+    return _sums(n, m, init, tied, lambda rng: cut(windows, n, signals, rng))
 
 
 @lru_cache(maxsize=64)
-def _energies_of_noise(n, m, init, tied, signals, flat):
+def _sums_of_noise(n, m, init, tied, signals, flat):
     def noise(rng):
         if flat:
             return rng.uniform(-(3**0.5), 3**0.5, (signals, n))
         return rng.standard_normal((signals, n))
 
-    return _energies(n, m, init, tied, signals, noise)
+    return _sums(n, m, init, tied, noise)
 
 
-def _energies(n, m, init, tied, signals, draw):
+def _sums(n, m, init, tied, draw):
     rng = np.random.default_rng(0)
-    found = []
-    for _ in range(STARTS_OF_ENERGY):
-        later = draw(rng)[:, 1:].T
+    starts = []
+    for _ in range(STARTS_OF_SUMS):
+        x = draw(rng)
         front = _cosines(INITS[init].frequencies(m, rng), n)
         back = front if tied else _cosines(INITS[init].frequencies(m, rng), n)
-        y = 2 / m * back.T @ (front @ later)
-        found.append((np.sum(y**2) / signals, np.sum(later * y) / signals))
-    output, match = np.transpose(found)
-    return Energies(n, output, match)
+        starts.append(_sums_of_start(front, back, x[:, 0], x[:, 1:].T))
+    columns = np.transpose(starts)
+    return Sums(n, *(columns - columns.mean(1, keepdims=True)))
+
+
+def _sums_of_start(front, back, first, later):
+    """The seven sums of `Sums`, means over the signals: first (signals,), later (n - 1, signals)."""
+    coefficients = front @ later
+    output = 2 / len(front) * back.T @ coefficients
+    P, seen = back.mean(0), coefficients.mean(0)
+    values = (
+        np.sum(output**2, axis=0),
+        np.sum(later * output, axis=0),
+        first**2 * (P @ P),
+        first * (P @ output),
+        first * (P @ later),
+        seen**2,
+        first * seen,
+    )
+    return np.mean(values, axis=1)
 
 
 def cut(windows, n, count, rng):
-    """`count` pieces of n samples of the windows (rows, samples)."""
+    """`count` pieces of n samples of the windows (rows, samples), but for x_0, which stays first."""
     rows = rng.integers(len(windows), size=count)
     starts = rng.integers(windows.shape[1] - n + 1, size=count)
-    return np.stack([windows[row, at : at + n] for row, at in zip(rows, starts, strict=True)])
+    pieces = [windows[row, at : at + n] for row, at in zip(rows, starts, strict=True)]
+    first = np.arange(n) == 0
+    return np.where(first, windows[rows, :1], np.stack(pieces))
 
 
 def _cosines(w, n):
