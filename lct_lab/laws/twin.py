@@ -20,7 +20,7 @@ FEWEST = 32  # frequencies of a twin, at least
 ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
 FEWEST_DRAWS = 4
 WORK = 2**26  # of a twin with windows: its samples, times frequencies, times windows, times draws
-SHOWN = 32  # windows of it, or as many as a batch has
+SHOWN = 64  # windows of it, or as many as a batch has
 MOST = 2048  # windows of a batch that are added up one by one
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
@@ -85,7 +85,7 @@ class Windows:
     echo: np.ndarray
 
     def median(self, vectors, share, batch):
-        """The median of |Σ (u·x)(v·x)| over entries and batches of windows."""
+        """The median over batches of windows of that over entries, of |Σ (u·x)(v·x)|."""
         factors = [self._product(parts, first) for parts, first in vectors]
         values = sum(u * v for u, v in zip(factors[::2], factors[1::2], strict=True))
         if batch > len(self.first):
@@ -94,7 +94,7 @@ class Windows:
             return _median_of_squares(_paired_eigenvalues(gram), batch)
         whole = len(self.first) // batch * batch
         batches = values[:, :whole].reshape(len(values), -1, batch)
-        return np.median(np.abs(batches.mean(axis=2)))
+        return np.median(np.median(np.abs(batches.mean(axis=2)), axis=0))
 
     def _product(self, parts, first):
         """(entries, windows) of u·x: parts of the seven vectors, and x_0 by its own factor."""
