@@ -43,6 +43,10 @@ class Coupling:
         as large; the medians thin out those of their small twin."""
         return self.module.meetings(ratio)
 
+    def fixed(self, s):
+        """Whether every start has the same frequencies."""
+        return self.module in (grid, grid_tied) and s.jitter == 0
+
     @property
     def median_band(self):
         """The relative accuracy of medians."""

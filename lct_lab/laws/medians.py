@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lct_lab.init import FREQUENCIES, HIGHEST, LOWEST
+from lct_lab.init import HIGHEST, LOWEST
 from lct_lab.laws import twin as twins
 from lct_lab.laws.scalars import total
 
@@ -101,7 +101,8 @@ def analysis_side(s, a, twin):
 def synthesis_side(s, a, twin):
     """[u, v] of w̃: ∂L/∂w̃_k = -(2 a4/√NM) (√N X_k) (S_k/2).
 
-    √N X_k = a1 x_0 + a2 cos(w_k n)·x,   S_k/2 = a1 a4 r x_0 Σ n sin P + [α n sin(w̃_k ·) K - n sin]·x
+    √N X_k = a1 x_0 + a2 cos(w_k n)·x,
+    S_k/2  = a1 a4 r x_0 Σ n sin(w̃_k n) P_n + [α n sin(w̃_k ·) K - n sin(w̃_k n)]·x
     """
     a1, a2, _, a4 = a
     r, alpha, thin = _ratios(s, a, twin)

@@ -15,7 +15,8 @@ from lct_lab.laws.chain import chain
 from lct_lab.laws.quadrature import gauss
 from lct_lab.laws.scalars import Law
 
-BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.4
+BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
+SMALL = 0.07  # of M/N^{3/2}: how far off the frequencies' laws are
 NODES = 80  # of the integral H(γ)
 DEPTH = 40  # times √m: how far the pairing is summed term by term
 
@@ -87,7 +88,7 @@ def pairs_within_resolution(s):
     """c = 2 pairing/N, tends to √(πM)/N: the chance that w̃_k lies within 1/N of w_k.
 
     Such a pair adds c to both mean squares, and takes c α(1 + γ) from w's: it meets the part of g_k
-    that the outputs make with the opposite sign. A coloured signal counts a pair as S² at its place.
+    that the outputs make with the opposite sign. A coloured signal counts a pair as S² there.
     """
     return 2 * pairing_of(s, power=2) / s.n
 
@@ -118,6 +119,12 @@ def pairing_of(s, power):
     pairs = np.sqrt(np.pi) / 2 / root * erf((s.n - 0.5) * root) - 0.5
     seen = spectrum.at_places(s.signal.spectrum, s.m) ** power
     return float(np.sum(weight * seen * pairs) / np.sum(weight * seen))
+
+
+def small_sizes(s):
+    """How far off the frequencies' laws are where M/N^{3/2} is not small, as measured."""
+    return SMALL * s.m / s.n**1.5
+
 
 def meetings(ratio):
     """w̃_k lies within 1/N of w_k with the chance c = √(πM)/N (`pairs_within_resolution`)."""

@@ -66,8 +66,8 @@ def colour_of(x):
 def _one_frequency(X, T, power, slope):
     """E |X|²|T|² - ½ Re E (X̄ T)²: four times E C_k² T_k².
 
-    C = |X| cos(θ + φ_X) and T_k = -|T| sin(θ + φ_T), averaged over θ: a signal that starts elsewhere
-    turns both by one phase.
+    C_k = |X| cos(θ + φ_X) and T_k = -|T| sin(θ + φ_T), averaged over θ: a signal that starts
+    elsewhere turns both by one phase.
     """
     return np.mean(power * slope) - np.mean(((X.conj() * T) ** 2).real) / 2
 

@@ -15,7 +15,7 @@ import numpy as np
 from lct_lab.laws import scalars, shuffled
 from lct_lab.laws.scalars import Law
 
-BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.02, 0.5
+BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.02, 0.04
 
 
 def matrix(s):
@@ -90,6 +90,12 @@ def neighbours(s):
     Half of it is the mean over signals, squared: it stays however many signals are averaged.
     """
     return 4 * s.unit * 2 * s.b / 15
+
+
+def small_sizes(s):
+    """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
+    return 0.0
+
 
 def meetings(ratio):
     """w̃_k is w_k, at any size."""

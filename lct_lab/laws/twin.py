@@ -1,4 +1,4 @@
-"""A small start of the same kind: what a law of mean squares cannot know, seen on drawn frequencies.
+"""A small start of the same kind: what laws of mean squares do not know, on drawn frequencies.
 
 A median needs the distribution of a gradient, and that hangs on how the vectors that make it lie to
 each other, frequency by frequency. So frequencies are drawn, always the same, of at most as many
@@ -303,7 +303,7 @@ def _sums(n, m, init, tied, draw):
 
 
 def _sums_of_start(front, back, first, later):
-    """The seven sums of `Sums`, means over the signals: first (signals,), later (n - 1, signals)."""
+    """The seven of `Sums`, means over signals; first (signals,), later (n - 1, signals)."""
     coefficients = front @ later
     output = 2 / len(front) * back.T @ coefficients
     P, seen = back.mean(0), coefficients.mean(0)
@@ -320,7 +320,7 @@ def _sums_of_start(front, back, first, later):
 
 
 def cut(windows, n, count, rng):
-    """`count` pieces of n samples of the windows (rows, samples), but for x_0, which stays first."""
+    """`count` pieces, (count, n), of the windows (rows, samples), but for x_0, which stays."""
     rows = rng.integers(len(windows), size=count)
     starts = rng.integers(windows.shape[1] - n + 1, size=count)
     pieces = [windows[row, at : at + n] for row, at in zip(rows, starts, strict=True)]
