@@ -12,6 +12,7 @@ from lct_lab.laws.scalars import edge, total
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.1  # of frequencies that are the same at every start
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
+SHOWS = 0.05  # of an rms, from where on what is missing in it was seen
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
@@ -29,7 +30,7 @@ def bands(s, coupling, laws, weight):
         elif group in missing:
             square = _average(total(law.square), weight)
             more = np.sqrt(1 + _average(missing[group], weight) / square) - 1 if square else 0.0
-            band = max(band, float(more), cancellation(s, law, weight))
+            band = max(band, float(more > SHOWS) * float(more), cancellation(s, law, weight))
         found[group] = band, median
     return found
 
@@ -65,12 +66,13 @@ def missing_in_a4(s, matrix):
 def missing_in_a2(s, matrix):
     """The same of ∂L/∂a2: x_0 in y_n, and y_0 = a3 (q x_0 + ζ) with its own ζ.
 
-    4/a2² [edge E (P·y)²/|P|² + 2 a3⁴ z² + (a3 p)² σ_0² z], z = E ζ².
+    At most 4/a2² [(√(edge E (P·y)²/|P|²) + √((a3 p)² σ_0² z))² + 2 a3⁴ z²], z = E ζ²: both of x_0
+    times a sum of the rest, and tied much the same sum.
     """
     crossed = edge(s, matrix) * _along_P(s, matrix)
     first = 2 * s.a3**4 * matrix.row**2
     mixed = (s.a3 * s.p) ** 2 * s.signal.first_variance * matrix.row
-    return 4 / s.a2**2 * (crossed + first + mixed)
+    return 4 / s.a2**2 * ((np.sqrt(crossed) + np.sqrt(mixed)) ** 2 + first)
 
 
 def _along_P(s, matrix):

@@ -24,6 +24,7 @@ SHOWN = 64  # windows of it, or as many as a batch has
 MOST = 2048  # windows of a batch that are added up one by one
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
+ROUNDING = 1e-12  # of squared parts of a vector, where they cancel
 STARTS_OF_SUMS = 1024  # whose sums are drawn, of at most SIZE_OF_SUMS = N M
 SIZE_OF_SUMS = 2**14
 SIGNALS_OF_SUMS = 4
@@ -199,14 +200,25 @@ def eigenvalues(gram, vectors):
     for row, (parts, first) in enumerate(vectors):
         mix[row, list(parts)] = list(parts.values())
         corner[row] = first
-    return _paired_eigenvalues(mix @ gram @ mix.T + np.einsum("ik,jk->kij", corner, corner))
+    G = mix @ gram @ mix.T + np.einsum("ik,jk->kij", corner, corner)
+    parts = np.einsum("ia,kaa->ki", mix**2, gram) + corner.T**2
+    some = np.diagonal(G, axis1=1, axis2=2) > ROUNDING * parts
+    return _paired_eigenvalues(G * some[:, :, None] * some[:, None, :])
 
 
 def _paired_eigenvalues(G):
-    """λ of P·G, G the Gram matrix of u, v, u', v' and P = ½ [[0, 1], [1, 0]] for either pair."""
+    """λ of P·G, G the Gram matrix of u, v, u', v' and P = ½ [[0, 1], [1, 0]] for either pair.
+
+    Factors of one length first, by u/c and cv: where one of them vanishes all λ must.
+    """
+    squares = np.maximum(np.diagonal(G, axis1=1, axis2=2), 0)
+    sizes = np.sqrt(squares[:, ::2] * squares[:, 1::2])
     if G.shape[1] == 2:
-        sizes = np.sqrt(np.maximum(G[:, 0, 0] * G[:, 1, 1], 0))
+        sizes = sizes[:, 0]
         return np.stack([G[:, 0, 1] + sizes, G[:, 0, 1] - sizes], axis=1) / 2
+    both = np.repeat(sizes, 2, axis=1)
+    factor = np.sqrt(both / np.where(squares > 0, squares, np.inf))
+    G = G * factor[:, :, None] * factor[:, None, :]
     return np.linalg.eigvals(G[:, [1, 0, 3, 2]] / 2).real
 
 
