@@ -119,17 +119,20 @@ def test_recordings_are_within_their_bands(name, init, tied):
     assert not (beyond["median"] > law["median_band"]).any(), beyond
 
 
-@pytest.mark.parametrize("init, tied", [("random", False), ("random", True), ("jittered", True)])
+@pytest.mark.parametrize("init, tied", [*KINDS[:4], ("shuffled", False)])
 def test_one_window_that_all_starts_share_is_within_its_bands(init, tied):
     window = np.random.default_rng(3).standard_normal((1, 300))
     options = dict(init=init, tied=tied, amplitudes=ONES, signal=window)
     raw, law = probe(300, 300, inits=300, **options), laws.predict(300, 300, **options)
     beyond, _ = misses(raw, law)
     assert (beyond["rms"] < law["band"]).all() and (beyond["median"] < law["median_band"]).all()
+    assert law.drop(columns="law").notna().all(axis=None)
     power = abs(np.fft.fft(window, 600)) ** 2
     inflated = np.mean(power**2) / np.mean(power) ** 2
     wrong = law.assign(rms=law["rms"] * (inflated / spectrum.colour_of(window).colour) ** 0.5)
-    assert misses(raw, wrong)[0]["rms"]["w1"] > 0.1, "the spectrum of one window is rejected"
+    if init != "shuffled":
+        off = misses(raw, wrong)[0]["rms"]["w1"]
+        assert off > 0.1, "the spectrum of one window is rejected"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ class Moments(NamedTuple):
     colour        κ = E C_k² T_k² / (E C_k² E T_k²), of one signal at one frequency
     fourth_power  κ₂ = ½ E |X|⁴ / (E |X|²)², X its transform
     slope_share   ρ = Σ n² E x_n² / (σ² Σ n²): a few windows may have their energy late or early
-    shared        φ = E C_k T_k C'_k T'_k / (E C_k² E T_k²), of two signals; None: white, 1/2N
+    shared        φ = E C_k T_k C'_k T'_k / (E C_k² E T_k²), of two signals; None: 1/2N
     spectrum      the `Spectrum`; None if white by name
     windows       the table (windows, n); None by name
     """

@@ -44,7 +44,7 @@ class Colour:
 
     colour: float
     fourth_power: float
-    shared: float
+    shared: float | None  # None of one window
 
 
 def colour_of(x):
@@ -59,7 +59,7 @@ def colour_of(x):
     return Colour(
         colour=float(_one_frequency(X, T, power, slope) / unit),
         fourth_power=float(np.mean(power**2) / power.mean() ** 2 / 2),
-        shared=float(_two_windows(X.real * T.imag) * 4 / unit),
+        shared=float(_two_windows(X.real * T.imag) * 4 / unit) if count > 1 else None,
     )
 
 
@@ -73,14 +73,12 @@ def _one_frequency(X, T, power, slope):
 
 
 def _two_windows(product):
-    """The mean over frequencies of C T C' T' of two windows, over all pairs; nan of one window.
+    """The mean over frequencies of C T C' T' of two windows, over all pairs.
 
     It is large where the spectrum has a slope, and at 0 and π, where a cosine and a sine of one
     frequency are not orthogonal.
     """
     count = len(product)
-    if count == 1:
-        return float("nan")
     pairs = np.sum(product, axis=0) ** 2 - np.sum(product**2, axis=0)
     return np.mean(pairs) / count / (count - 1)
 
