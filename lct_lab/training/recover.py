@@ -107,21 +107,25 @@ def _set_frequencies(model, w):
             f"w must be two vectors of m = {model.m} frequencies for an untied model, "
             f"got an array of shape {np.shape(w)}"
         )
-    for name, side in zip(names, sides, strict=True):
-        values = _numbers(side)
+    sides = [_numbers(side) for side in sides]
+    for name, values in zip(names, sides, strict=True):
         if values.shape != (model.m,):
             raise ValueError(
                 f"w must be of shape (m,) = ({model.m},) a side, got {values.shape} for {name}"
             )
+    for name, values in zip(names, sides, strict=True):
         getattr(model, name).copy_(torch.from_numpy(values.copy()))
 
 
 def _numbers(w):
     """Frequencies as an array of finite numbers."""
     try:
-        values = np.asarray(w, float)
+        values = np.asarray(w.detach() if isinstance(w, torch.Tensor) else w)
     except (TypeError, ValueError):
-        raise TypeError(f"w must be real numbers, got {type(w).__name__}") from None
+        values = np.empty(0, object)
+    if values.dtype.kind not in "fiu" or np.ma.isMaskedArray(w):
+        raise TypeError(f"w must be real numbers, got {type(w).__name__} of {values.dtype}")
+    values = values.astype(float)
     if not np.isfinite(values).all():
         raise ValueError("w must be finite, got a NaN or an infinity")
     return values
