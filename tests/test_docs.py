@@ -125,7 +125,8 @@ def of_training():
         seconds = row["longest time_s"]
         time = f"{seconds:.0f} s" if seconds > 100 else f"{seconds:.1f} s"
         rows.append(
-            f"| {row['kind']} | {row['N']:,} | {filled} | {row['worst error']:.0e} | {time} |"
+            f"| {row['kind']} | {row['N']:,} | {filled} | {row['median steps']:.0f} "
+            f"| {row['worst error']:.0e} | {time} |"
         )
     moves = table("09-full-drift").set_index(["optimizer", "rule"])["moves by a factor"]
     names = {"raw": "raw", "original": "the original's divisors", "equal": "equal gradients"}
