@@ -84,6 +84,12 @@ def test_an_early_stop_is_gone_on_with(path):
     assert same(again, whole) and whole.stopped.startswith("reached 0.01 at step")
 
 
+def test_all_steps_done_with_patience_is_asked_for_once_more(path):
+    options = dict(steps=30, patience=5, schedule=None)
+    first = train(path, **options)
+    assert same(train(path, **options), first)
+
+
 def test_more_steps_and_finer_rows_read_as_if_there_had_been_no_break(path):
     train(path, steps=31, schedule=None)
     found = train(path, steps=50, schedule=None, every=5)

@@ -225,12 +225,30 @@ def test_what_is_frozen_stays(frozen):
         (models.LCT(8, 9), {}, ValueError, "as many frequencies as samples, .*, got n = 8, m = 9"),
         (models.LCT(8, 8), {"lr": 0}, ValueError, "lr must be above 0 and at most 1, got 0"),
         (models.LCT(8, 8), {"lr": 1.5}, ValueError, "lr must be above 0 and at most 1, got 1.5"),
+        (models.LCT(8, 8), {"samples": 9}, ValueError, "samples must be at most 8, the model's"),
         (models.LCT(8, 8), {"samples": 0}, ValueError, "samples must be at least 1, got 0"),
     ],
 )
 def test_what_newton_s_method_cannot_take(model, options, error, words):
     with pytest.raises(error, match=words):
         training.SineNewton(model, **options)
+
+
+@pytest.mark.parametrize(
+    "closure, error, words",
+    [
+        (None, TypeError, "closure must return the loss, which damps the step, got None"),
+        (lambda: 0.5, ValueError, "closure must return a finite loss, a tensor, got 0.5"),
+        (lambda: torch.tensor(np.nan), ValueError, "closure must return a finite loss"),
+        (lambda: torch.tensor(0.5), ValueError, "closure must leave gradients, got none for a1"),
+    ],
+)
+def test_a_closure_that_says_too_little(closure, error, words):
+    model = jittered(8)
+    before = model.w1.detach().clone()
+    with pytest.raises(error, match=words):
+        training.SineNewton(model).step(closure)
+    assert torch.equal(model.w1, before)
 
 
 # From a random start
@@ -313,6 +331,8 @@ def test_a_start_of_ones_own():
         ({"w": np.zeros(7)}, ValueError, r"w must be of shape \(m,\) = \(8,\) a side, got \(7,\)"),
         ({"w": [np.nan] * 8}, ValueError, "w must be finite, got a NaN or an infinity"),
         ({"w": "abc"}, TypeError, "w must be real numbers, got str"),
+        ({"w": np.zeros(8, complex)}, TypeError, "w must be real numbers, got ndarray of complex"),
+        ({"w": [True] * 8}, TypeError, "w must be real numbers, got list of bool"),
         ({"w": np.zeros(8), "tied": False}, ValueError, "w must be two vectors of m = 8 freq"),
         ({"tied": False, "init": "shuffled"}, ValueError, "must start from sorted frequencies"),
         (

@@ -166,7 +166,24 @@ def test_words_say_the_verdict_and_how_many_starts_would_decide(panels):
     words = [word.get_text() for word in panels.scales.words]
     assert words.pop() == "tied to $w$"
     for word, row in zip(words, found["scales"].itertuples(), strict=True):
-        assert word == f"×{row.ratio:.2f}  undecided: {row.starts:,} starts"
+        assert row.verdict == "undecided"
+        holds = row.low <= row.predicted <= row.high
+        verdict = "agrees so far" if holds else "undecided"
+        assert word == f"×{row.ratio:.2f}  {verdict}: {row.starts:,} starts"
+    assert panels.scales.ax.get_title(loc="left") == "Gradients: none outside the law"
+
+
+def test_every_bar_carries_the_interval_of_its_verdict(panels):
+    settings = Settings(64, 48, "shuffled", inits=300)
+    found = explore.measure(settings)
+    panels.draw(found, settings)
+    segments = panels.scales.intervals.get_segments()
+    for segment, row in zip(segments, found["scales"].itertuples(), strict=True):
+        assert segment[:, 0] == pytest.approx([row.low, row.high])
+    wrong = found["scales"].assign(verdict="outside")
+    panels.draw(found | {"scales": wrong}, settings)
+    assert panels.scales.ax.get_title(loc="left") == "Gradients: 6 outside the law"
+    assert all("  outside" in word.get_text() for word in panels.scales.words)
 
 
 def test_a_control_changes_the_picture_and_keeps_the_artists(shown):

@@ -96,6 +96,7 @@ def measured(n, m, w1, w2):
     e, z = np.cos(np.outer(w1, j)), np.cos(np.outer(partner, j))
     tau, tau_partner = j / n * np.sin(np.outer(w1, j)), j / n * np.sin(np.outer(partner, j))
     T = 2 / m * e.T @ z
+    u1 = alpha * z @ T.T - z
     u2 = alpha * tau_partner @ T.T - tau_partner
     S = alpha**2 * T @ T.T - alpha * T
     row = z.mean(0)
@@ -103,6 +104,7 @@ def measured(n, m, w1, w2):
     folds = np.arange(1, math.ceil(n / m / 2))
     return by_exact_moments(n, m, w1, w2) | {
         "second": 2 / n * np.mean(np.sum(u2**2, 1)),
+        "own": 2 / n * np.mean(np.sum(z * u1, 1)),
         "pull": 2 / n * np.mean(np.sum(tau * u2, 1)),
         "row_error": alpha * T @ row - row + 2 * alpha * CORNER * e.mean(0),
         "comb": np.sum(row[2 * m * folds - 1] ** 2),

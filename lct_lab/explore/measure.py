@@ -29,7 +29,7 @@ class Settings(NamedTuple):
     signal: str = "uniform"
     batch: int = 1
     amplitudes: str = ""
-    inits: int = 20
+    inits: int = 200
     seed: int = 0
 
     def command(self):

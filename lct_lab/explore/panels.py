@@ -15,7 +15,9 @@ from lct_lab.explore.measure import BINS, Settings, measure
 TICKS = 6  # of an axis at most: words are what takes the time of a picture
 SAMPLES = 120  # of a signal that are shown
 SHARE = 0.46  # of the width of the scales that bars take, and their words the rest
+TELLING = 10  # an interval to more than this factor would fill the axis and tell nothing
 BESIDE_THE_TITLE = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.99), "borderaxespad": 0.0}
+SHORT = {"ncols": 2, "handlelength": 1.0, "handletextpad": 0.5, "columnspacing": 1.0}
 
 
 class Panels:
@@ -55,7 +57,9 @@ class Panels:
 
 
 def _title(ax, text):
-    ax.set_title(text, y=1.0)  # a place given costs half as much as one that is looked for
+    ax.set_title(
+        text, y=1.0, loc="left"
+    )  # a place given costs half as much as one that is looked for
 
 
 class Spectrum:
@@ -93,7 +97,10 @@ class Spectrum:
 
 
 class Scales:
-    """A bar for each group's measured gradient, a tick where its law is, the verdict in words."""
+    """A bar for each group's measured gradient with its interval, a tick where its law is.
+
+    Beside it stand measured over predicted and the verdict, in words.
+    """
 
     def __init__(self, ax):
         places = range(len(init.GROUPS))
@@ -102,6 +109,7 @@ class Scales:
         self.ax = ax
         self.bars = ax.barh(places, ones, height=0.6, left=0, **look)
         self.ticks = ax.plot(ones, places, "|", color=plots.INK, ms=26, mew=3)[0]
+        self.intervals = ax.hlines(places, ones, ones, color=plots.GREY, lw=2.2, zorder=3)
         self.words = [_beside(ax, place) for place in places]
         self.note = ax.text(0.01, 0.985, "", va="top", transform=ax.transAxes, fontsize=9)
         ax.set(xscale="log", xlabel="rms gradient")
@@ -109,9 +117,9 @@ class Scales:
         ax.grid(False, axis="y")
         ax.xaxis.set_major_locator(LogLocator(numticks=TICKS))
         ax.xaxis.minorticks_off()
-        self.legend = ax.legend([self.ticks], ["predicted"], **BESIDE_THE_TITLE)
+        handles, names = [self.ticks, self.intervals], ["predicted", "interval"]
+        self.legend = ax.legend(handles, names, **SHORT, **BESIDE_THE_TITLE)
         self.legend.legend_handles[0].set_markersize(11)
-        _title(ax, "Gradients: measured and predicted")
 
     def draw(self, found):
         """Lengths, ticks and words; where there is no law, its sentence above them."""
@@ -119,10 +127,15 @@ class Scales:
         low, high = _limits(table)
         places = zip(self.bars, self.words, table.itertuples(), strict=True)
         for bar, word, row in places:
-            ends = [end for end in (row.measured, row.predicted) if end > 0]
+            ends = [end for end in (row.measured, row.predicted, _end(row)) if end > 0]
             bar.set(x=low, width=row.measured - low, visible=row.measured > 0)
             word.xy = (max(ends, default=low), word.xy[1])
             word.set_text(_verdict(row))
+        rows = enumerate(table.itertuples())
+        drawn = [(y, row) for y, row in rows if _end(row) > row.measured]
+        spans = [[(max(row.low, low), y), (row.high, y)] for y, row in drawn]
+        self.intervals.set_segments(spans)
+        _title(self.ax, _in_short(table))
         self.ticks.set_xdata(table["predicted"].where(table["predicted"] > 0))
         sentence = textwrap.wrap(found["sentence"], 66)
         self.note.set_text("\n".join(sentence))
@@ -132,12 +145,26 @@ class Scales:
 
 def _limits(table):
     """The ends of an axis on which the longest bar leaves room for its words."""
-    both = table[["measured", "predicted"]].to_numpy()
+    ends = [_end(row) for row in table.itertuples()]
+    both = np.column_stack([table[["measured", "predicted"]], ends]).astype(float)
     good = both[np.isfinite(both) & (both > 0)]
     if not good.size:
         return 0.1, 10.0
     low, longest = good.min() / 3, good.max()
     return low, low * (longest / low) ** (1 / SHARE)
+
+
+def _end(row):
+    """The upper end of the interval of a row of scales; the measurement where it tells nothing."""
+    return row.high if row.high < TELLING * row.measured else row.measured
+
+
+def _in_short(table):
+    """The verdicts of all bars, as a title."""
+    outside = (table["verdict"] == "outside").sum()
+    if not table["predicted"].notna().any():
+        return "Gradients, measured"
+    return f"Gradients: {outside or 'none'} outside the law"
 
 
 def _beside(ax, place):
@@ -147,13 +174,15 @@ def _beside(ax, place):
 
 
 def _verdict(row):
-    """The verdict of a row of scales in words: "×1.03 undecided: 4,000 starts"."""
+    """The verdict of a row of scales in words: "×1.03  agrees so far: 4,000 starts"."""
     if not isinstance(row.verdict, str):
         return "tied to $w$"
+    holds = row.verdict == "undecided" and row.low <= row.predicted <= row.high
+    verdict = "agrees so far" if holds else row.verdict
     digits = ".2f" if row.ratio < 1000 else ".1e"
     ratio = f"×{row.ratio:{digits}}  " if np.isfinite(row.ratio) else ""
     known = pd.notna(row.starts) and row.starts > 0
-    return f"{ratio}{row.verdict}" + (f": {row.starts:,} starts" if known else "")
+    return f"{ratio}{verdict}" + (f": {row.starts:,} starts" if known else "")
 
 
 class Basin:

@@ -38,6 +38,15 @@ class Coupling:
         """The relative accuracy that a group's rms has, and its mean in units of the rms."""
         return self.module.FREQUENCY_BAND if group in FREQUENCIES else self.module.BAND
 
+    def meetings(self, ratio):
+        """How often w̃_k lies within 1/N of w_k in a start, over how often in one `ratio` times
+        as large; the medians thin out those of their small twin."""
+        return self.module.meetings(ratio)
+
+    def fixed(self, s):
+        """Whether every start has the same frequencies."""
+        return self.module in (grid, grid_tied) and s.jitter == 0
+
     @property
     def median_band(self):
         """The relative accuracy of medians."""

@@ -13,14 +13,17 @@ LEAST = 32  # the smallest size that is covered
 WIDEST = 16  # sorted starts: 1/WIDEST <= N/M <= WIDEST
 FOLDS = 8  # orthogonal and jittered starts: N <= FOLDS M
 
-MEAN = 0.25  # of the energy, in the means of the windows
+MEAN = 8  # the power at frequency 0 over that of the next four
 KURTOSIS = 60  # E x⁴/σ⁴: 3 of normal noise, the length of the window of a single spike
 TONES = 4  # E |X|⁴/(E |X|²)² at one frequency over windows: 2 of noise
 LINES = 30  # mean of |X|⁴ over that of |X|², squared, over frequencies: of a single window's tone
 HALVES = 2.5  # the energy of one half of the windows over the other's
 ENOUGH = 8  # windows from which the halves are compared
 POWERS = 1e40  # of samples: the laws have products of six of them, and of sizes
-WHITE = 1.25  # the colour up to which a table counts as white, were it of many windows
+SHARED, SHARED_POWER = 0.5, 8  # of a line: the share that all windows have alike, and its power
+WINDOWS = 32  # of a table for a grid that folds the samples, at least
+LARGEST = 1e10  # of amplitudes: the spread of squared gradients has their sixteenth power
+LARGEST_GRID = 2**22  # samples of a start on a grid, whose sums run over all of them
 
 
 def require_sizes(n, m, init, tied):
@@ -28,9 +31,13 @@ def require_sizes(n, m, init, tied):
     if init == "random" and not tied and not 1 / WIDEST <= n / m <= WIDEST:
         covered = f"between 1/{WIDEST} and {WIDEST}, which the sorted laws cover"
         raise ValueError(f"n/m must be {covered}, got {n / m:.4g}")
-    if INITS[init].jitter is not None and n > FOLDS * m:
+    if INITS[init].jitter is None:
+        return
+    if n > FOLDS * m:
         covered = f"the range the {init} laws cover"
         raise ValueError(f"n must be at most {FOLDS} m, {covered}, got n = {n}, m = {m}")
+    if max(n, m) > LARGEST_GRID:
+        raise ValueError(f"n and m must be at most {LARGEST_GRID} for {init} starts, got {n}, {m}")
 
 
 def require_powers(x):
@@ -45,12 +52,19 @@ def require_stationary(x):
     """Raise ValueError, with what was seen, where windows (rows, n) are not stationary noise."""
     energy, half = np.mean(x**2), x.shape[1] // 2
     share = np.mean(x.mean(axis=1) ** 2) / energy
-    _require("a mean", share <= MEAN, f"{share:.0%} of its energy in the mean of its windows")
+    transform = np.fft.rfft(x)
+    power = np.mean(np.abs(transform) ** 2, axis=0)
+    line = power[0] <= MEAN * power[1:5].mean()
+    _require("a mean", line, f"{share:.0%} of its energy in the mean of its windows")
     kurtosis = np.mean(x**4) / energy**2
     _require("spikes", kurtosis <= KURTOSIS, f"a kurtosis of {kurtosis:.0f}")
     tones, colour = spectral_moments(x)
     _require("tones", tones <= TONES, f"a power that varies {tones:.1f}-fold between windows")
     _require("tones", colour <= LINES, f"a spectrum {colour:.0f} times as peaked as white noise's")
+    alike = np.abs(transform.mean(axis=0)) ** 2
+    found = (alike > SHARED * power) & (alike > SHARED_POWER * power.mean())
+    none = not found.any() or len(x) < ENOUGH
+    _require("tones", none, "one that has the same phase in all windows")
     first, second = np.mean(x[:, :half] ** 2), np.mean(x[:, half:] ** 2)
     steady = max(first, second) <= HALVES * min(first, second) or len(x) < ENOUGH
     _require("a change", steady, f"energies of {first:.3g} and {second:.3g} in its halves")
@@ -62,12 +76,20 @@ def _require(what, holds, seen):
         raise ValueError(f"signal must be {expected}, got {seen}")
 
 
-def require_white(x, init):
-    """Raise ValueError where windows for a start on a grid are coloured, which no law covers."""
-    _, colour = spectral_moments(x)
-    if colour > WHITE * (1 + 1 / len(x)):
-        expected = f"white for {init} starts, whose laws cover no colour"
-        raise ValueError(f"signal must be {expected}, got a spectrum {colour:.1f} times as peaked")
+def require_many(x, n, m, init):
+    """Raise ValueError where a grid folds the samples, and too few windows average over them."""
+    if INITS[init].jitter is not None and n > m and len(x) < WINDOWS:
+        expected = f"at least {WINDOWS} windows for {init} starts with n > m"
+        raise ValueError(f"signal must be {expected}, whose samples meet, got {len(x)}")
+
+
+def require_amplitudes_near_one(amplitudes):
+    """Raise ValueError for amplitudes whose powers leave double precision."""
+    if amplitudes is None:
+        return
+    if any(not 1 / LARGEST <= abs(a) <= LARGEST for a in amplitudes):
+        expected = f"four numbers other than 0, between {1 / LARGEST:g} and {LARGEST:g} in size"
+        raise ValueError(f"amplitudes must be None or {expected}, got {amplitudes!r}")
 
 
 def spectral_moments(x):

@@ -14,7 +14,7 @@ import numpy as np
 from lct_lab.laws import lattice, scalars
 from lct_lab.laws.scalars import Law
 
-BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.5
+BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
 
 
 def matrix(s):
@@ -25,11 +25,55 @@ def matrix(s):
 def frequencies(s):
     """{group: Law} of w and w̃ (step 3)."""
     near = local(s, tied=False)
-    scale = scale_of(s)
+    scale = s.signal.colour * s.signal.slope_share * scale_of(s)
     first = {"neighbours": scale * 3 * near.square_w1, "x_0": x0_in_g(s, near)}
     second = {"neighbours": scale * 3 * near.square_w2, "x_0": x0_in_X(s, near)}
-    floor = {"neighbours": scale * 3 * near.floor}
-    return {"w1": Law(square=first, floor=floor), "w2": Law(square=second, floor=floor)}
+    floor_w, floor_w2 = (
+        {"neighbours": scale * 3 * near.floor, "coherent": value} for value in shared(s, near)
+    )
+    return {"w1": Law(square=first, floor=floor_w), "w2": Law(square=second, floor=floor_w2)}
+
+
+def shared(s, near):
+    """(for w, for w̃): what many signals leave of a cosine times n times the sine, at w_k itself."""
+    if s.jitter:
+        value = shared_about_grid(s, near, sides=1)
+        return value, value
+    of_w, of_w2 = mismatches(s)
+    return shared_on_grid(s, of_w), shared_on_grid(s, of_w2)
+
+
+def shared_about_grid(s, near, sides):
+    """φ U (sides ẽ_0·u_1)²/3: what w̃_k sees of its own cosine's error; both sides see the same."""
+    return s.shared * s.unit * (sides * near.own) ** 2 / 3
+
+
+def mismatches(s):
+    """c_n of w and of w̃: the mean over signals of a product is Σ_n c_n sin(2 w_k n) on the grid.
+
+    c_n = n (α C_n - 1) of w, C_n the samples that the grid takes for n, and α t_n - n of w̃, t_n
+    their sum: 2Mq + n as they are, 2Mq - n with a minus, for so is their sine.
+    """
+    sample = np.arange(1, s.n)
+    place = sample % (2 * s.m)
+    members = np.bincount(np.minimum(place, 2 * s.m - place), minlength=s.m + 1)
+    signed = np.bincount(place, sample, 2 * s.m)
+    seen = members[np.minimum(place, 2 * s.m - place)]
+    added = signed[place] - signed[-place % (2 * s.m)]
+    alpha = alpha_of(s)
+    return sample * (alpha * seen - 1), alpha * added - sample
+
+
+def shared_on_grid(s, c):
+    """2Nφ (a2 a4 σ²)²/NM E (Σ_n c_n sin(2 w_k n))²; n and qM ± n have one sine but for a sign."""
+    sample = np.arange(1, s.n)
+    rest = sample % s.m
+    sign = 1 - 2 * (sample // s.m % 2)
+    kept = np.bincount(np.minimum(rest, s.m - rest), sign * c, s.m // 2 + 1)
+    half = np.where(2 * np.arange(len(kept)) == s.m, 1.0, 0.5)
+    half[0] = 0
+    coloured = 2 * s.n * s.shared
+    return coloured * (s.a2 * s.a4 * s.variance) ** 2 / (s.n * s.m) * (half @ kept**2)
 
 
 def alpha_of(s):
@@ -47,18 +91,26 @@ def matrix_of(s, tied):
     """The `scalars.Matrix` of a grid: y_n = α Σ A_nn' x_n', its sums exact, its spread local."""
     sums, near = lattice.sums(s.n, s.m, tied, s.jitter), local(s, tied)
     column = sums.row / s.gamma
-    spread = 2 * near.wobble + s.signal.excess * near.diagonal
     return scalars.Matrix(
         output=s.variance * s.alpha**2 * sums.total,
         match=s.variance * s.alpha * sums.trace,
         column=column,
         row=s.a2**2 * s.variance * column,
-        wobble=max(0.0, spread),
-        drift=max(0.0, near.drift),
+        wobble=max(0.0, wobble(s, near)),
+        drift=max(0.0, s.signal.colour * near.drift),
         slope=0.0,
         rest=s.variance * s.a4**2 * _rest_of_a1(s, near),
         peak=sums.fourth,
     )
+
+
+def wobble(s, near):
+    """2 κ₂ E tr S_s²/N + (V - 2 κ₂) Σ_n (E S_nn)²/N: the variance of xᵀS_s x over signals.
+
+    Of white noise V - 2 κ₂ is the excess kurtosis. The diagonal multiplies the energy of x.
+    """
+    power, spread = s.signal.fourth_power, s.signal.energy_spread
+    return 2 * power * near.wobble + (spread - 2 * power) * near.diagonal
 
 
 def _rest_of_a1(s, near):
@@ -125,6 +177,16 @@ class Folds:
 def folds(s):
     """The `Folds` of γ."""
     return Folds(c=int(s.gamma), f=s.gamma - int(s.gamma))
+
+
+def small_sizes(s):
+    """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
+    return 0.0
+
+
+def meetings(ratio):
+    """w̃_k lies within a spacing of w_k, at any size."""
+    return 1.0
 
 
 def line_a1(s):

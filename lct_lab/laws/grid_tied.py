@@ -19,13 +19,22 @@ def matrix(s):
 
 def frequencies(s):
     """{group: Law} of w, both sides together (step 3)."""
-    near, scale = grid.local(s, tied=True), grid.scale_of(s)
+    near = grid.local(s, tied=True)
+    scale = s.signal.colour * s.signal.slope_share * grid.scale_of(s)
     square = {
         "neighbours": scale * 3 * near.square_w1,
         "x_0": grid.x0_in_g(s, near),
         "x_0, both sides": x0_on_both_sides(s, near),
     }
-    return {"w1": Law(square=square, floor={"neighbours": scale * 3 * near.floor})}
+    floor = {"neighbours": scale * 3 * near.floor, "coherent": shared(s, near)}
+    return {"w1": Law(square=square, floor=floor)}
+
+
+def shared(s, near):
+    """What many signals leave of a cosine times n times the sine, at w_k itself, of both sides."""
+    if s.jitter:
+        return grid.shared_about_grid(s, near, sides=2)
+    return grid.shared_on_grid(s, sum(grid.mismatches(s)))
 
 
 def x0_on_both_sides(s, near):
@@ -33,6 +42,16 @@ def x0_on_both_sides(s, near):
     own = s.a1 * s.a4 / s.a2
     both = 2 * (grid.x0_weight(s) * near.echo - s.a3) * near.pull + own * near.second
     return grid.x0_scale(s) * 3 * own * both
+
+
+def small_sizes(s):
+    """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
+    return 0.0
+
+
+def meetings(ratio):
+    """w̃_k is w_k, at any size."""
+    return 1.0
 
 
 def line_w(s):

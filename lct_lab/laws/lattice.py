@@ -58,6 +58,7 @@ class Local:
     floor: float  # what is left of either over many signals: E R², tied 4 E R²
     second: float  # E |u_2|²
     pull: float  # E τ·u_2
+    own: float  # E ẽ_0·u_1
     row_error: float  # E |V - E V|², V what site 0 adds to (αT - 1) P̃ + 2α (a3²/a4²) P
     comb: float  # Σ_q (E P̃_{2Mq})², the samples at which every frequency has one sign
     echo: float  # E y_0, y_0 = (2/γ) (Σ_n cos(w̃_0 n) P̃_n + a3²/a4²)
@@ -261,6 +262,7 @@ def local(gamma, alpha, corner, tied, jitter):
         floor=floor,
         second=seen.second,
         pull=seen.pull,
+        own=seen.own,
         row_error=_row_error(picture, alpha, fixed),
         comb=comb @ comb,
         echo=echo,
@@ -451,6 +453,7 @@ class _Seen:
     meet: float  # E R², R = τ·u_1
     joint: float  # E (e_0·u_1)(τ·u_2), right only where tied, which alone needs it
     pull: float  # E τ·u_2
+    own: float  # E ẽ_0·u_1
 
 
 def _seen(picture, alpha):
@@ -464,13 +467,15 @@ def _seen(picture, alpha):
     second = site.mean(_dot(u2, u2)) + _others_add(picture, alpha, slopes)
     R = _dot(tau, u1)
     pull = _dot(tau, u2)
+    own = _dot(site.partner, u1)
     scale = (alpha * picture.gamma) ** 2
     return _Seen(
         first=first,
         second=second,
         meet=site.mean(R**2) + scale * picture.neighbours.meet,
-        joint=site.mean(_dot(site.partner, u1) * pull) + scale * picture.neighbours.joint,
+        joint=site.mean(own * pull) + scale * picture.neighbours.joint,
         pull=site.mean(pull),
+        own=site.mean(own),
     )
 
 

@@ -1,22 +1,30 @@
-"""Medians over starts of |gradient|, from the moments of a law, by drawing what scatters.
+"""Medians over starts of |gradient| (notebook 08, "The median").
 
-The factors of a frequency's gradient are taken as independent normals, and a2, a4 as normal: for
-sorted and tied starts high by a seventh, for jittered ones at batch 1 off by up to a factor 1.8.
+Given the frequencies an entry of a frequency's gradient is a product (u·x)(v·x), tied a sum of two.
+x is normal as far as sums of many samples can tell, so that a mean over B signals is
+
+    Σ_i λ_i χ²_B,i / B,   λ the eigenvalues of P·G:   λ± = (u·v ± |u||v|)/2 of one product,
+
+G the Gram matrix of the vectors and P what pairs them. The Gram matrices are those of a small twin.
+a2 and a4 scatter about their mean as the energies of a small start's outputs do, which are skewed
+where one vector serves both sides; a1 and a3 are products of x_0, of the signal's own first
+samples, with normal numbers.
 """
 
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 
-from lct_lab.init import FREQUENCIES, HIGHEST, LOWEST
+from lct_lab.init import HIGHEST, LOWEST
+from lct_lab.laws import twin as twins
 from lct_lab.laws.scalars import total
 
-DRAWS = 8192
+DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a1 … a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
+NODES = 7  # values of a2 a4 between which a median is interpolated
 
 
-def medians(s, coupling, batch):
+def medians(s, init, tied, coupling, batch):
     """{group: median of |gradient|}: for w and w̃ the median over starts of the median entry.
 
     s : the `Setting`; amplitudes that are averaged over are drawn from U(½, 3/2), `DRAWS` of each,
@@ -25,19 +33,10 @@ def medians(s, coupling, batch):
     rng = np.random.default_rng(0)
     if np.size(s.a1) > 1:
         s = _with_drawn_amplitudes(s, rng)
-    products = _median_of_products(deepcopy(rng), batch)
-    signals = min(batch, SIGNALS)
-    normal = rng.standard_normal((2, signals, DRAWS))
-    x0 = _first_samples(s.signal, rng, signals)
-    matrix, found = coupling.matrix(s), {}
-    for group, law in coupling.laws(s).items():
-        if group in FREQUENCIES:
-            rms = np.sqrt(total(law.mean_square(batch)))
-            found[group] = float(products * np.median(rms))
-            continue
-        values = _scalar(group, s, matrix, law, x0, normal, batch)
-        found[group] = float(np.median(np.abs(values)))
-    return found
+    sums = twins.sums_of(s, init, tied, batch)
+    found = of_scalars(s, sums, coupling, batch, rng)
+    twin = twins.twin_of(s, init, tied, batch)
+    return found | of_frequencies(s, twin, coupling.meetings, tied, batch)
 
 
 def _with_drawn_amplitudes(s, rng):
@@ -46,31 +45,145 @@ def _with_drawn_amplitudes(s, rng):
     return replace(s, a1=a1, a2=a2, a3=a3, a4=a4)
 
 
-def _median_of_products(rng, batch):
-    """The median of |Z| √(χ²_B / B): a product of two normals, its mean over B signals."""
-    first = np.abs(rng.standard_normal(DRAWS))
-    return np.median(first * np.sqrt(rng.chisquare(batch, DRAWS) / batch))
+# --- the frequencies ------------------------------------------------------------------------------
 
 
-def _first_samples(signal, rng, signals):
-    """x_0: uniform where the signal is flatter than a normal, else normal."""
-    size = (signals, DRAWS)
-    flat = signal.fourth < 2 * signal.variance**2
-    unit = rng.uniform(-1, 1, size) * 3**0.5 if flat else rng.standard_normal(size)
+def of_frequencies(s, twin, meetings, tied, batch):
+    """{group: median} of w and w̃; over drawn amplitudes by way of a2 a4, on which they hang."""
+    if np.size(s.a1) == 1:
+        a = [float(np.squeeze(value)) for value in (s.a1, s.a2, s.a3, s.a4)]
+        return of_given_amplitudes(s, a, twin, meetings, tied, batch)
+    node = np.geomspace(LOWEST**2, HIGHEST**2, NODES)
+    at_nodes = [
+        of_given_amplitudes(s, (1.0, root, 1.0, root), twin, meetings, tied, batch)
+        for root in np.sqrt(node)
+    ]
+    drawn = np.log(s.a2 * s.a4)
+    found = {}
+    for group in at_nodes[0]:
+        value = np.log([median[group] for median in at_nodes])
+        found[group] = float(np.exp(np.median(np.interp(drawn, np.log(node), value))))
+    return found
+
+
+def of_given_amplitudes(s, a, twin, meetings, tied, batch):
+    """{group: median over the twin's entries and over signals}, scaled by √(N³/M) to the size."""
+    share = min(1.0, meetings(twin.n / s.n))
+    analysis, synthesis = analysis_side(s, a, twin), synthesis_side(s, a, twin)
+    groups = {"w1": [*analysis, *synthesis]} if tied else {"w1": analysis, "w2": synthesis}
+    unit = s.variance if s.signal.windows is None else 1.0
+    scale = unit * np.sqrt((s.n / twin.n) ** 3 * twin.m / s.m)
+    return {
+        group: float(scale * twin.median(vectors, share, batch))
+        for group, vectors in groups.items()
+    }
+
+
+def analysis_side(s, a, twin):
+    """[u, v] of w: ∂L/∂w_k = -(2 a2/√NM) (Σ n sin(w_k n) x_n) (√M g_k/2).
+
+    √M g_k/2 = a3 (y_0 - x_0) + a4 Σ_n cos(w̃_k n) (y_n - x_n), with r = √(M/N)
+             = x_0 (a3 p + a1 a4² r Σ cos P) + [a3² a2 r z + a4 (α cos(w̃_k ·) K - cos(w̃_k n))]·x
+    """
+    a1, a2, a3, a4 = a
+    r, alpha, thin = _ratios(s, a, twin)
+    p = a1 * a3 * r - 1
+    u = {twins.SLOPE: 2 * a2 / np.sqrt(twin.n * twin.m)}
+    v = {
+        twins.ROW: thin * a3**2 * a2 * r,
+        twins.OUTPUT: a4 * alpha,
+        twins.BACK: -a4,
+    }
+    at_first = a3 * p + a1 * a4**2 * r * twin.echo[:, 0]
+    return [(u, 0.0), (v, thin * at_first)]
+
+
+def synthesis_side(s, a, twin):
+    """[u, v] of w̃: ∂L/∂w̃_k = -(2 a4/√NM) (√N X_k) (S_k/2).
+
+    √N X_k = a1 x_0 + a2 cos(w_k n)·x,
+    S_k/2  = a1 a4 r x_0 Σ n sin(w̃_k n) P_n + [α n sin(w̃_k ·) K - n sin(w̃_k n)]·x
+    """
+    a1, a2, _, a4 = a
+    r, alpha, thin = _ratios(s, a, twin)
+    scale = 2 * a4 / np.sqrt(twin.n * twin.m)
+    u = {twins.FRONT: scale * a2}
+    v = {twins.SLOPE_OF_OUTPUT: alpha, twins.BACK_SLOPE: -1.0}
+    return [(u, thin * scale * a1), (v, thin * a1 * a4 * r * twin.echo[:, 1])]
+
+
+def _ratios(s, a, twin):
+    """r = √(M/N), α = a2 a4 r/2, and how x_0 counts in a twin: its part falls as 1/√N."""
+    r = np.sqrt(s.m / s.n)
+    return r, a[1] * a[3] / 2 * r, np.sqrt(twin.n / s.n)
+
+
+# --- a1 … a4 --------------------------------------------------------------------------------------
+
+
+def of_scalars(s, sums, coupling, batch, rng):
+    """{group: median} of a1 … a4, over `DRAWS` draws of what scatters."""
+    signals = min(batch, SIGNALS)
+    normal = rng.standard_normal((2, signals, DRAWS))
+    x0 = first_samples(s.signal, rng, (signals, DRAWS))
+    matrix, laws = coupling.matrix(s), coupling.laws(s)
+    drawn = {
+        "a1": of_a1(s, matrix, laws["a1"], x0, normal, batch),
+        "a3": of_a3(s, matrix, laws["a3"], x0, normal, batch),
+    }
+    found = sums.drawn(DRAWS, s.n, rng)
+    for group, off in (("a2", off_a2(s, found)), ("a4", off_a4(s, found))):
+        law = laws[group]
+        larger = np.sqrt(_spread(law, batch) / _spread(law, min(batch, twins.SIGNALS_OF_SUMS)))
+        drawn[group] = total(law.mean) + larger * s.variance * off
+    return {group: float(np.median(np.abs(drawn[group]))) for group in ("a1", "a2", "a3", "a4")}
+
+
+def off_a4(s, sums):
+    """∂L/∂a4 less its mean, 2 Σ_{n>=1} (y_n² - x_n y_n)/a4, y_n = α (Kx)_n + c x_0 P_n."""
+    c = s.a1 * s.a4 / np.sqrt(s.gamma)
+    inner = s.alpha**2 * sums.output - s.alpha * sums.match
+    corner = c**2 * sums.edge + 2 * c * s.alpha * sums.edge_out - c * sums.edge_in
+    return 2 * (inner + corner) / s.a4
+
+
+def off_a2(s, sums):
+    """∂L/∂a2 less its mean, 2 [Σ_{n>=1} (y_n - x_n) α (Kx)_n + a3 (y_0 - x_0) ζ]/a2."""
+    c, zeta = s.a1 * s.a4 / np.sqrt(s.gamma), s.a2 / np.sqrt(s.gamma)
+    inner = s.alpha**2 * sums.output - s.alpha * sums.match + c * s.alpha * sums.edge_out
+    first = s.a3**2 * zeta**2 * sums.row + s.a3 * s.p * zeta * sums.row_in
+    return 2 * (inner + first) / s.a2
+
+
+def _spread(law, batch):
+    """The variance over starts and batches, and a little that no ratio is of nothing."""
+    square = total(law.mean_square(batch))
+    return np.maximum(square - total(law.mean) ** 2, 0) + 1e-300 + 1e-12 * square
+
+
+def first_samples(signal, rng, size):
+    """x_0: of a table its own first column, else uniform or normal as the signal is."""
+    if signal.windows is not None:
+        return rng.choice(signal.windows[:, 0], size)
+    unit = rng.uniform(-1, 1, size) * 3**0.5 if signal.flat else rng.standard_normal(size)
     return unit * np.sqrt(signal.first_variance)
 
 
-def _scalar(group, s, matrix, law, x0, normal, batch):
-    """Drawn values of one gradient of a1 … a4; see `scalars` for what ζ and η are."""
+def of_a1(s, matrix, law, x0, normal, batch):
+    """Drawn ∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), see `scalars`."""
     mean = total(law.mean)
-    if group in ("a2", "a4"):
-        variance = np.maximum(total(law.square) - mean**2, 0)
-        return mean + np.sqrt(variance) / np.sqrt(batch) * normal[0, 0]
+    own = mean / s.signal.first_variance * x0
+    zeta, eta = normal[0] * np.sqrt(matrix.row), normal[1] * np.sqrt(matrix.rest)
+    return _of_batch(mean, x0 * (own + 2 * matrix.slope * zeta + 2 * eta), batch)
+
+
+def of_a3(s, matrix, law, x0, normal, batch):
+    """Drawn ∂L/∂a3 = 2 (p x_0 + a3 ζ)(q x_0 + ζ), see `scalars`."""
     zeta = normal[0] * np.sqrt(matrix.row)
-    if group == "a3":
-        values = 2 * ((s.a3 * s.q - 1) * x0 + s.a3 * zeta) * (s.q * x0 + zeta)
-    else:
-        own = mean / s.signal.first_variance * x0
-        eta = np.sqrt(matrix.rest) * normal[1]
-        values = x0 * (own + 2 * matrix.slope * zeta + 2 * eta)
-    return mean + (values.mean(0) - mean) * np.sqrt(len(x0) / batch)
+    values = 2 * (s.p * x0 + s.a3 * zeta) * (s.q * x0 + zeta)
+    return _of_batch(total(law.mean), values, batch)
+
+
+def _of_batch(mean, values, batch):
+    """The mean over a batch of which `values` are some signals."""
+    return mean + (values.mean(0) - mean) * np.sqrt(len(values) / batch)

@@ -5,21 +5,51 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lct_lab.laws.spectrum import (
+    Spectrum,
+    colour_of,
+    energy_spread_of,
+    slope_share_of,
+    spectrum_of,
+)
+
 NOISES = {"uniform": (1 / 3, 1 / 5), "normal": (1.0, 3.0)}  # E x² and E x⁴
 
 
 class Moments(NamedTuple):
     """What the laws need to know of a signal.
 
-    variance σ² = E x² and fourth E x⁴ over all samples; first_variance and first_fourth the same of
-    x_0, which has amplitudes of its own; colour κ = ∫S² / (∫S)² of the spectrum S: 1 if white.
+    variance      σ² = E x², over all samples
+    fourth        E x⁴, over all samples
+    first_variance, first_fourth  the same of x_0, which has amplitudes of its own
+    energy_spread V = Var ‖x‖² / (n σ⁴), over windows: E x⁴/σ⁴ - 1 if white
+
+    and of a table, whose colour `spectrum` describes; all 1 if white and normal
+
+    colour        κ = E C_k² T_k² / (E C_k² E T_k²), of one signal at one frequency
+    fourth_power  κ₂ = ½ E |X|⁴ / (E |X|²)², X its transform
+    slope_share   ρ = Σ n² E x_n² / (σ² Σ n²): a few windows may have their energy late or early
+    shared        φ = E C_k T_k C'_k T'_k / (E C_k² E T_k²), of two signals; None: 1/2N
+    spectrum      the `Spectrum`; None if white by name
+    windows       the table (windows, n); None by name
     """
 
     variance: float
     fourth: float
     first_variance: float
     first_fourth: float
-    colour: float
+    energy_spread: float
+    colour: float = 1.0
+    fourth_power: float = 1.0
+    slope_share: float = 1.0
+    shared: float | None = None
+    spectrum: Spectrum | None = None
+    windows: np.ndarray | None = None
+
+    @property
+    def flat(self):
+        """Whether it is uniform noise, by its kurtosis; only asked of noise by name."""
+        return self.excess < -1
 
     @property
     def excess(self):
@@ -38,20 +68,23 @@ def describe(signal):
                 f"signal must be uniform, normal or a table of windows (windows, n), got {signal!r}"
             )
         variance, fourth = NOISES[signal]
-        return Moments(variance, fourth, variance, fourth, 1.0)
+        return Moments(variance, fourth, variance, fourth, fourth / variance**2 - 1)
     x = np.atleast_2d(np.asarray(signal, dtype=float))
     if x.ndim != 2 or not np.isfinite(x).all() or not x.any():
         raise ValueError(
             "signal must be a finite table of windows (windows, n), not all zero, "
             f"got shape {x.shape}"
         )
-    power = np.mean(np.abs(np.fft.fft(x, 2 * x.shape[1])) ** 2, axis=0)
     return Moments(
         variance=np.mean(x**2),
         fourth=np.mean(x**4),
         first_variance=np.mean(x[:, 0] ** 2),
         first_fourth=np.mean(x[:, 0] ** 4),
-        colour=np.mean(power**2) / np.mean(power) ** 2,
+        energy_spread=energy_spread_of(x),
+        slope_share=slope_share_of(x),
+        spectrum=spectrum_of(x),
+        windows=x,
+        **vars(colour_of(x)),
     )
 
 
@@ -115,6 +148,11 @@ class Setting:
     def scale(self):
         """√U = a2 a4 σ² √(N³/M): the rms of a frequency's gradient is √U times a number."""
         return self.a2 * self.a4 * self.variance * np.sqrt(self.n**3 / self.m)
+
+    @property
+    def shared(self):
+        """φ = E C T C' T' / (E C² E T²) of two signals: 1/2N if white."""
+        return 1 / (2 * self.n) if self.signal.shared is None else self.signal.shared
 
     @property
     def ramp(self):

@@ -10,12 +10,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from lct_lab.laws import shuffled
+from lct_lab.laws import shuffled, spectrum
 from lct_lab.laws.chain import chain
 from lct_lab.laws.quadrature import gauss
 from lct_lab.laws.scalars import Law
 
-BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.4
+BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
+SMALL = 0.07  # of M/N^{3/2}: how far off the frequencies' laws are
 NODES = 80  # of the integral H(γ)
 DEPTH = 40  # times √m: how far the pairing is summed term by term
 
@@ -57,28 +58,29 @@ def pairing(n, m):
 
 def matrix(s):
     """The shuffled matrix, its squares times 1 + H(γ), and a match from the pairing."""
-    match = s.variance * s.alpha * pairing(s.n, s.m)
+    match = s.variance * s.alpha * pairing_of(s, power=1)
     return shuffled.independent_matrix(s, gain=1 + sorting(s.gamma), match=match)
 
 
 def frequencies(s):
     """{group: Law} of w and w̃, to order M^{-½} (notebook 07, "Frequency gradients")."""
     f_w, f_w2, f_floor = chain(s.gamma)
-    unit, near = s.unit / 3, pairs_within_resolution(s)
-    colour = s.signal.colour
+    near = pairs_within_resolution(s)
+    unit, coloured, share = s.unit / 3, s.unit / 3 * s.signal.colour, s.signal.slope_share
+    apart = unit * colour_apart(s, near) * share
     w = {
-        "input": unit * colour,
-        "chain of outputs": unit * colour * s.b * f_w,
-        "pairing": unit * colour * near * (1 - s.alpha * (1 + s.gamma)),
+        "input": apart,
+        "chain of outputs": coloured * share * s.b * f_w,
+        "pairing": coloured * share * near * (1 - s.alpha * (1 + s.gamma)),
         "finite size": shuffled.small_of_w(s),
     }
     w2 = {
-        "input": unit * colour,
-        "chain of outputs": unit * colour * s.b * f_w2,
-        "pairing": unit * colour * near,
+        "input": apart,
+        "chain of outputs": coloured * s.b * f_w2,
+        "pairing": coloured * share * near,
         "finite size": shuffled.small_of_w2(s),
     }
-    floor = {"pairing": unit * near / 2, "chain of outputs": unit * s.b * f_floor}
+    floor = {"pairing": coloured * near / 2, "chain of outputs": coloured * s.b * f_floor}
     return {"w1": Law(square=w, floor=floor), "w2": Law(square=w2, floor=floor)}
 
 
@@ -86,9 +88,47 @@ def pairs_within_resolution(s):
     """c = 2 pairing/N, tends to √(πM)/N: the chance that w̃_k lies within 1/N of w_k.
 
     Such a pair adds c to both mean squares, and takes c α(1 + γ) from w's: it meets the part of g_k
-    that the outputs make with the opposite sign.
+    that the outputs make with the opposite sign. A coloured signal counts a pair as S² there.
     """
-    return 2 * pairing(s.n, s.m) / s.n
+    return 2 * pairing_of(s, power=2) / s.n
+
+
+def colour_apart(s, near):
+    """κ' = E S(w_k) S(w̃_k) = ∫_0^1 S_M(πt)² dt: one rank, two draws. Tends to κ as M → ∞.
+
+    Of few windows S holds their own noise, which the pairs within 1/N meet once more: κc/windows.
+    """
+    if s.signal.spectrum is None:
+        return 1.0
+    _, weight = spectrum.places()
+    seen = spectrum.at_places(s.signal.spectrum, s.m)
+    return np.sum(weight * seen**2) - s.signal.colour * near / s.signal.spectrum.rows
+
+
+def pairing_of(s, power):
+    """`pairing` of white input; of coloured, each place t of the draw as its power S(πt).
+
+    Σ_j e^{-aj²} ≈ ½ √(π/a) erf((N - ½)√a) - ½ at t, a = π² t(1-t)/M.
+    """
+    if s.signal.spectrum is None:
+        return pairing(s.n, s.m)
+    from scipy.special import erf
+
+    t, weight = spectrum.places()
+    root = np.pi * np.sqrt(t * (1 - t) / s.m)
+    pairs = np.sqrt(np.pi) / 2 / root * erf((s.n - 0.5) * root) - 0.5
+    seen = spectrum.at_places(s.signal.spectrum, s.m) ** power
+    return float(np.sum(weight * seen * pairs) / np.sum(weight * seen))
+
+
+def small_sizes(s):
+    """How far off the frequencies' laws are where M/N^{3/2} is not small, as measured."""
+    return SMALL * s.m / s.n**1.5
+
+
+def meetings(ratio):
+    """w̃_k lies within 1/N of w_k with the chance c = √(πM)/N (`pairs_within_resolution`)."""
+    return np.sqrt(ratio)
 
 
 def line_a2(s):

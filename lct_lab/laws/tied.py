@@ -15,7 +15,7 @@ import numpy as np
 from lct_lab.laws import scalars, shuffled
 from lct_lab.laws.scalars import Law
 
-BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.02, 0.5
+BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.02, 0.04
 
 
 def matrix(s):
@@ -27,7 +27,7 @@ def matrix(s):
         match=s.variance * s.later * alpha,
         column=shuffled.column(s),
         row=shuffled.row(s),
-        wobble=s.signal.colour * wobble(s),
+        wobble=wobble(s),
         drift=s.signal.colour * s.b**2 * 4 / 3,
         slope=shuffled_slope(s) - s.a4 / s.a2 + s.a4**2 / (2 * np.sqrt(gamma)),
         rest=s.a4**4 * s.a2**2 * s.variance * 7 / 32,
@@ -40,27 +40,34 @@ def shuffled_slope(s):
 
 
 def wobble(s):
-    """2 (m4 - 2 m3 + m2) + (E x⁴/σ⁴ - 3)(m2 - α)², m_j = tr A^j / N as N → ∞.
+    """V (m2 - α)² + 2 κ₂ (m4 - 2 m3 + m2 - (m2 - α)²), m_j = tr A^j / N as N → ∞.
 
-    The variance of xᵀQx, Q = A² - A, is 2σ⁴ tr Q² and a kurtosis times Σ Q_nn². The colour that
-    multiplies it counts bands of the spectrum, which fluctuate apart, each as its power squared.
+    The variance of xᵀQx, Q = A² - A: m2 - α is Q's mean eigenvalue, which multiplies the energy of
+    x, whose variance is N σ⁴ V. About it the eigenvalues fluctuate, from band to band of the
+    spectrum, and every band counts as its power squared.
     """
     gamma, alpha = s.gamma, s.alpha
     m2 = alpha**2 * (1 + gamma)
     m3 = alpha**3 * (1 + 3 * gamma + gamma**2)
     m4 = alpha**4 * (1 + 6 * gamma + 20 / 3 * gamma**2 + gamma**3)
-    return 2 * (m4 - 2 * m3 + m2) + s.signal.excess * (m2 - alpha) ** 2
+    mean = (m2 - alpha) ** 2
+    spread = m4 - 2 * m3 + m2 - mean
+    return s.signal.energy_spread * mean + 2 * s.signal.fourth_power * spread
 
 
 def frequencies(s):
     """{group: Law} of w, both sides together (step 3)."""
     square = {
-        "coherent": s.signal.colour * coherent(s),
-        "background": s.signal.colour * background(s),
+        "coherent": s.signal.colour * s.signal.slope_share * coherent(s),
+        "background": s.signal.colour * (1 + s.signal.slope_share) / 2 * background(s),
         "neighbours": s.signal.colour * neighbours(s),
         "finite size": shuffled.small_of_w(s) + shuffled.small_of_w2(s),
     }
-    return {"w1": Law(square=square, floor={"neighbours": neighbours(s) / 2})}
+    floor = {
+        "neighbours": s.signal.colour * neighbours(s) / 2,
+        "coherent": s.shared * coherent(s),
+    }
+    return {"w1": Law(square=square, floor=floor)}
 
 
 def coherent(s):
@@ -83,6 +90,16 @@ def neighbours(s):
     Half of it is the mean over signals, squared: it stays however many signals are averaged.
     """
     return 4 * s.unit * 2 * s.b / 15
+
+
+def small_sizes(s):
+    """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
+    return 0.0
+
+
+def meetings(ratio):
+    """w̃_k is w_k, at any size."""
+    return 1.0
 
 
 def line_a2(s):

@@ -166,7 +166,7 @@ class Training:
         from tqdm.auto import tqdm
 
         settings, model = self.settings, self.model
-        steps = range(start, settings.steps)
+        steps, step = range(start, settings.steps), start
         try:
             for step in tqdm(steps, disable=not settings.progress, desc=f"n = {model.n}"):
                 if self.reached() or self.stuck(step):

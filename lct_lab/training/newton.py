@@ -7,7 +7,6 @@ import torch
 
 from lct_lab.checks import require_number, require_size
 from lct_lab.init import FREQUENCIES
-from lct_lab.models import LCT
 from lct_lab.training.curvature import (
     amplitude_curvature,
     newton_waves,
@@ -16,6 +15,7 @@ from lct_lab.training.curvature import (
     sum_of_waves,
     wave_sums,
 )
+from lct_lab.training.settings import require_model
 
 DAMPING = 2.0  # of the loss: Levenberg and Marquardt's μ, which vanishes with it
 FARTHEST = 0.5  # that a frequency moves in a step, in bins of the samples in use
@@ -46,8 +46,7 @@ class SineNewton(torch.optim.Optimizer):
     """
 
     def __init__(self, model, lr=1.0, *, samples=None):
-        if not isinstance(model, LCT):
-            raise TypeError(f"model must be an LCT, got {type(model).__name__}")
+        require_model(model)
         if model.m != model.n:
             raise ValueError(
                 "model must have as many frequencies as samples, where the curvature is known, "
@@ -57,23 +56,29 @@ class SineNewton(torch.optim.Optimizer):
             raise ValueError(f"lr must be above 0 and at most 1, got {lr!r}")
         self.model = model
         self.samples = require_size("samples", model.n if samples is None else samples)
+        if self.samples > model.n:
+            raise ValueError(f"samples must be at most {model.n}, the model's, got {samples}")
         groups = [
             {"params": [parameter], "name": name}
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         ]
-        if not groups:
-            raise ValueError("model must have parameters that require a gradient, got none")
         super().__init__(groups, {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure):
         """Step down the gradients that closure() leaves, damped by the loss that it returns."""
+        if not callable(closure):
+            raise TypeError(f"closure must return the loss, which damps the step, got {closure!r}")
         with torch.enable_grad():
             loss = closure()
+        if not isinstance(loss, torch.Tensor) or not torch.isfinite(loss):
+            raise ValueError(f"closure must return a finite loss, a tensor, got {loss!r}")
         damping = min(DAMPING * float(loss.detach()), 1.0)
         rate = self.param_groups[0]["lr"]
         trained = {group["name"]: group["params"][0] for group in self.param_groups}
+        if without := [name for name, parameter in trained.items() if parameter.grad is None]:
+            raise ValueError(f"closure must leave gradients, got none for {', '.join(without)}")
         self._move_amplitudes(trained, rate)
         sides = [trained[name] for name in FREQUENCIES if name in trained]
         if sides:

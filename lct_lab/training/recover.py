@@ -15,7 +15,18 @@ from lct_lab.training.settings import require_model
 ROUNDS = 8  # looks back at most; one or two are enough
 
 
-def recover(n, m=None, *, model=None, w=None, init="random", tied=True, seed=0, **options):
+def recover(
+    n,
+    m=None,
+    *,
+    model=None,
+    w=None,
+    init="random",
+    tied=True,
+    seed=0,
+    objective="expected",
+    **options,
+):
     """Find the DCT from a random start, by Newton's method, coarse to fine.
 
     With m = n it is `fit` by `SineNewton` on a `LookBack` schedule, which stops by itself: at an
@@ -28,6 +39,8 @@ def recover(n, m=None, *, model=None, w=None, init="random", tied=True, seed=0, 
     n, m : samples and frequencies, m = n when None.
     model : an LCT of these sizes, trained in place; None draws `LCT(n, m, init, tied, seed)`.
     w : frequencies to start from, radians a sample: (m,), or for an untied model two of these.
+    objective : "expected", or a signal as in `fit`; Newton's steps are then cut to 0.7 of theirs,
+        because a batch's gradient is not exact.
     options : any of `fit`'s, in place of what is chosen here.
 
     Untied models need sorted starts: w_k and w̃_k that are far apart never meet.
@@ -46,15 +59,16 @@ def recover(n, m=None, *, model=None, w=None, init="random", tied=True, seed=0, 
     if not model.tied:
         _require_sorted(model)
     by_newton = options.get("optimizer", "newton" if m == n else "adam") == "newton"
-    choices = _newton(n) if by_newton else _adam(n, options.get("steps"))
-    return fit(model, **choices | {"seed": seed} | options)
+    choices = _newton(n, objective) if by_newton else _adam(n, options.get("steps"))
+    return fit(model, **choices | {"seed": seed, "objective": objective} | options)
 
 
-def _newton(n):
+def _newton(n, objective):
     schedule = LookBack(n)
+    exact = isinstance(objective, str) and objective == "expected"
     return {
         "optimizer": "newton",
-        "lr": 1.0,
+        "lr": 1.0 if exact else 0.7,
         "schedule": schedule,
         "steps": schedule.growth + ROUNDS * schedule.round,
         "patience": schedule.round,
@@ -93,21 +107,25 @@ def _set_frequencies(model, w):
             f"w must be two vectors of m = {model.m} frequencies for an untied model, "
             f"got an array of shape {np.shape(w)}"
         )
-    for name, side in zip(names, sides, strict=True):
-        values = _numbers(side)
+    sides = [_numbers(side) for side in sides]
+    for name, values in zip(names, sides, strict=True):
         if values.shape != (model.m,):
             raise ValueError(
                 f"w must be of shape (m,) = ({model.m},) a side, got {values.shape} for {name}"
             )
+    for name, values in zip(names, sides, strict=True):
         getattr(model, name).copy_(torch.from_numpy(values.copy()))
 
 
 def _numbers(w):
     """Frequencies as an array of finite numbers."""
     try:
-        values = np.asarray(w, float)
+        values = np.asarray(w.detach() if isinstance(w, torch.Tensor) else w)
     except (TypeError, ValueError):
-        raise TypeError(f"w must be real numbers, got {type(w).__name__}") from None
+        values = np.empty(0, object)
+    if values.dtype.kind not in "fiu" or np.ma.isMaskedArray(w):
+        raise TypeError(f"w must be real numbers, got {type(w).__name__} of {values.dtype}")
+    values = values.astype(float)
     if not np.isfinite(values).all():
         raise ValueError("w must be finite, got a NaN or an infinity")
     return values

@@ -1,0 +1,104 @@
+"""How far a law is promised to hold at a setting: the bands that `predict` gives with it.
+
+Measured, not derived (docs/limits.md): what each coupling's laws hold to at amplitudes near one,
+and what widens it. Bands of rms and mean are relative to the rms, those of medians to the median.
+"""
+
+import numpy as np
+
+from lct_lab.init import FREQUENCIES
+from lct_lab.laws.scalars import edge, total
+
+TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
+TABLE_ON_GRID = 0.1  # of frequencies that are the same at every start
+CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
+SHOWS = 0.05  # of an rms, from where on what is missing in it was seen
+ROUGH = 0.1  # from here on a prediction comes with a warning
+
+
+def bands(s, coupling, laws, weight):
+    """{group: (band of rms and mean, band of the median)}; weight : of the amplitudes."""
+    matrix = coupling.matrix(s)
+    corner = CORNER * _average(_of_frequencies(s), weight)
+    missing = {"a2": missing_in_a2(s, matrix), "a4": missing_in_a4(s, matrix)}
+    found = {}
+    for group, law in laws.items():
+        band, median = least(s, coupling, group)
+        if group in FREQUENCIES:
+            band, median = max(band, corner), max(median, corner)
+            band = max(band, coupling.module.small_sizes(s))
+        elif group in missing:
+            square = _average(total(law.square), weight)
+            more = np.sqrt(1 + _average(missing[group], weight) / square) - 1 if square else 0.0
+            band = max(band, float(more > SHOWS) * float(more), cancellation(s, law, weight))
+        found[group] = band, median
+    return found
+
+
+def least(s, coupling, group):
+    """The bands where nothing widens them."""
+    band, median = coupling.band(group), coupling.median_band
+    if s.signal.windows is None:
+        return band, median
+    table = TABLE_ON_GRID if coupling.fixed(s) else TABLE
+    return max(band, table), max(median, TABLE_MEDIAN, coupling.fixed(s) * TABLE_ON_GRID)
+
+
+def cancellation(s, law, weight):
+    """Of a table: `TABLE` of what the mean is a difference of, over the rms; 0 of noise by name."""
+    if s.signal.windows is None:
+        return 0.0
+    parts = sum(abs(_average(value, weight)) for value in law.mean.values())
+    rms = np.sqrt(_average(total(law.square), weight))
+    return TABLE * parts / rms if rms else 0.0
+
+
+def missing_in_a4(s, matrix):
+    """The variance that x_0 adds to ∂L/∂a4, which its law leaves out as of relative order 1/N².
+
+    4/a4² [edge² (E x_0⁴/σ_0⁴ - 1) + edge (4 E (P·y)²/|P|² + σ²)], edge = (a1 a4)² σ_0² column.
+    """
+    kurtosis = s.signal.first_fourth / s.signal.first_variance**2 - 1
+    corner = edge(s, matrix)
+    return 4 / s.a4**2 * (corner**2 * kurtosis + corner * (4 * _along_P(s, matrix) + s.variance))
+
+
+def missing_in_a2(s, matrix):
+    """The same of ∂L/∂a2: x_0 in y_n, and y_0 = a3 (q x_0 + ζ) with its own ζ.
+
+    At most 4/a2² [(√(edge E (P·y)²/|P|²) + √((a3 p)² σ_0² z))² + 2 a3⁴ z²], z = E ζ²: both of x_0
+    times a sum of the rest, and tied much the same sum.
+    """
+    crossed = edge(s, matrix) * _along_P(s, matrix)
+    first = 2 * s.a3**4 * matrix.row**2
+    mixed = (s.a3 * s.p) ** 2 * s.signal.first_variance * matrix.row
+    return 4 / s.a2**2 * ((np.sqrt(crossed) + np.sqrt(mixed)) ** 2 + first)
+
+
+def _along_P(s, matrix):
+    """E (P·y)²/|P|², more than E y_n² since P and y are of the same w̃: tied the most.
+
+    E y² (1 + 3γ + γ²)/(1 + γ): the third moment of the eigenvalues of K over their second.
+    """
+    gamma = s.gamma
+    return matrix.output / s.n * (1 + 3 * gamma + gamma**2) / (1 + gamma)
+
+
+def _of_frequencies(s):
+    """u/(1 + u), the share of x_0 in X_k and of y_0 in g_k.
+
+    u = 2 a1² σ_0²/(a2² N σ²) + a3⁴ a2²/(a4² N).
+    """
+    first = 2 * s.a1**2 * s.signal.first_variance / (s.a2**2 * s.n * s.variance)
+    u = first + s.a3**4 * s.a2**2 / (s.a4**2 * s.n)
+    return u / (1 + u)
+
+
+def _average(value, weight):
+    return float(np.sum(weight * value))
+
+
+def warning(found):
+    """A sentence about the groups whose band is above a tenth, or ""."""
+    rough = [f"{group} ±{band:.0%}" for group, (band, _) in found.items() if band > ROUGH]
+    return f"the laws are rough at this setting: {', '.join(rough)}" if rough else ""

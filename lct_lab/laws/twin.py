@@ -1,0 +1,346 @@
+"""A small start of the same kind: what laws of mean squares do not know, on drawn frequencies.
+
+A median needs the distribution of a gradient, and that hangs on how the vectors that make it lie to
+each other, frequency by frequency. So frequencies are drawn, always the same, of at most as many
+samples as is quick, at the same N/M. White noise is not drawn: its inner products with the vectors
+are known (`White`). Of a table its own windows are taken (`Windows`). What changes with the size is
+scaled or thinned out: notebook 08 ("The median") derives how.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from lct_lab.init import INITS
+
+SAMPLES = 256  # of a white twin at most
+FEWEST = 32  # frequencies of a twin, at least
+ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
+FEWEST_DRAWS = 4
+WORK = 2**26  # of a twin with windows: its samples, times frequencies, times windows, times draws
+SHOWN = 128  # windows of it, or as many as a batch has
+MOST = 2048  # windows of a batch that are added up one by one
+QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
+SIGNALS = 64
+ROUNDING = 1e-12  # of squared parts of a vector, where they cancel
+STARTS_OF_SUMS = 1024  # whose sums are drawn, of at most SIZE_OF_SUMS = N M
+SIZE_OF_SUMS = 2**14
+SIGNALS_OF_SUMS = 4
+MOST_ADDED = 64  # sums; that sum of more is nearly normal
+
+# The vectors over 1 <= n < N that a gradient is made of, of each k; K = (2/M) Σ_j cos w̃_j cos w_j:
+# n sin(w_k n), z_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n), cos(w_k n), n sin(w̃_k ·) K and
+# n sin(w̃_k n)
+SLOPE, ROW, OUTPUT, BACK, FRONT, SLOPE_OF_OUTPUT, BACK_SLOPE = range(7)
+# those that are not orthogonal only where w̃_k happens to lie within 1/N of w_k
+PAIRED = ((SLOPE, BACK), (OUTPUT, BACK), (FRONT, BACK_SLOPE), (SLOPE_OF_OUTPUT, BACK_SLOPE))
+
+
+@dataclass(frozen=True, eq=False)
+class White:
+    """Drawn frequencies of a small start on white noise of variance 1.
+
+    n, m   its size
+    gram   (entries, 7, 7), the inner products of the vectors
+    echo   (entries, 2), Σ_n cos(w̃_k n) P_n and Σ_n n sin(w̃_k n) P_n, P_n = Σ_j cos(w̃_j n)/M
+    chance (entries,) even in (0, 1): which entries keep a chance meeting of w_k and w̃_k
+    """
+
+    n: int
+    m: int
+    gram: np.ndarray
+    echo: np.ndarray
+    chance: np.ndarray
+
+    def kept(self, share):
+        """The Gram matrices where w_k and w̃_k meet by chance in a `share` of the entries alone."""
+        apart = self.chance >= share
+        gram = self.gram.copy()
+        for one, other in PAIRED:
+            gram[apart, one, other] = 0
+            gram[apart, other, one] = 0
+        return gram
+
+    def median(self, vectors, share, batch):
+        """The median of |Σ_i λ_i χ²_B,i/B| over entries and signals, `eigenvalues` of vectors."""
+        values = eigenvalues(self.kept(share), vectors)
+        return _median_of_squares(values, batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Drawn frequencies of a start, on windows of a table.
+
+    n, m   its size
+    seen   (entries, 7, windows), the vectors' products with the windows
+    first  (windows,) x_0
+    echo   (entries, 2), as of `White`
+    """
+
+    n: int
+    m: int
+    seen: np.ndarray
+    first: np.ndarray
+    echo: np.ndarray
+
+    def median(self, vectors, share, batch):
+        """The median over batches of windows of that over entries, of |Σ (u·x)(v·x)|."""
+        factors = [self._product(parts, first) for parts, first in vectors]
+        values = sum(u * v for u, v in zip(factors[::2], factors[1::2], strict=True))
+        if batch > len(self.first):
+            mixed = np.stack(factors, axis=1)
+            gram = mixed @ mixed.transpose(0, 2, 1) / len(self.first)
+            return _median_of_squares(_paired_eigenvalues(gram), batch)
+        whole = len(self.first) // batch * batch
+        batches = values[:, :whole].reshape(len(values), -1, batch)
+        return np.median(np.median(np.abs(batches.mean(axis=2)), axis=0))
+
+    def _product(self, parts, first):
+        """(entries, windows) of u·x: parts of the seven vectors, and x_0 by its own factor."""
+        of_later = sum(factor * self.seen[:, place] for place, factor in parts.items())
+        return of_later + np.multiply.outer(first * np.ones(len(self.seen)), self.first)
+
+
+# --- drawing --------------------------------------------------------------------------------------
+
+
+def twin_of(s, init, tied, batch):
+    """The twin of a `Setting`."""
+    if s.signal.windows is None:
+        return white(*size(s.n, s.m, SAMPLES), init, tied)
+    return of_windows(s.n, s.m, init, tied, s.signal.windows, batch)
+
+
+def size(n, m, most):
+    """Samples, `most` or fewer, and frequencies: N/M kept as well as whole numbers allow."""
+    if n <= most:
+        return n, m
+    samples = np.arange(most * 3 // 4, most + 1)
+    exact = samples * m / n
+    best = np.argmin(abs(exact - np.round(exact)) / exact - 1e-6 * samples)
+    return int(samples[best]), max(FEWEST, round(exact[best]))
+
+
+@lru_cache(maxsize=32)
+def white(n, m, init, tied):
+    """The `White` twin of n samples and m frequencies."""
+    rng = np.random.default_rng(0)
+    draws = max(FEWEST_DRAWS, math.ceil(ENTRIES / m))
+    parts = [_on_white(_waves_of(n, m, init, tied, rng)) for _ in range(draws)]
+    gram, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
+    chance = rng.permutation(np.arange(len(gram)) + 0.5) / len(gram)
+    return White(n, m, gram, echo, chance)
+
+
+def _on_white(waves):
+    """Gram matrices and echoes of one start."""
+    front, slope, back, back_slope = waves
+    K = 2 / len(front) * back.T @ front
+    vectors = [slope, np.broadcast_to(front.mean(0), front.shape), back @ K, back, front]
+    vectors = np.stack([*vectors, back_slope @ K, back_slope], axis=1)
+    return vectors @ vectors.transpose(0, 2, 1), _echo(back, back_slope)
+
+
+def of_windows(n, m, init, tied, x, batch):
+    """The `Windows` of a table x (windows, n): as many frequencies as `WORK` allows."""
+    rng = np.random.default_rng(0)
+    shown = min(len(x), max(SHOWN // batch * batch, min(batch, MOST)))
+    most = int(n * min(1.0, math.sqrt(WORK / shown / (n * m))))
+    n, m = size(n, m, max(FEWEST, most))
+    draws = min(math.ceil(WORK / (n * m * shown)), math.ceil(ENTRIES / m))
+    rows = np.arange(shown) * len(x) // shown
+    places = rng.integers(x.shape[1] - n + 1, size=shown)
+    cut = np.stack([x[row, place : place + n] for row, place in zip(rows, places, strict=True)])
+    parts = [_on_windows(_waves_of(n, m, init, tied, rng), cut[:, 1:].T) for _ in range(draws)]
+    seen, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Windows(n, m, seen, x[rows, 0], echo)
+
+
+def _on_windows(waves, later):
+    """Products with windows and echoes of one start, later (n - 1, windows)."""
+    front, slope, back, back_slope = waves
+    coefficients = front @ later
+    K_later = 2 / len(front) * back.T @ coefficients
+    row = np.broadcast_to(coefficients.mean(0), coefficients.shape)
+    seen = [slope @ later, row, back @ K_later, back @ later, coefficients]
+    seen = np.stack([*seen, back_slope @ K_later, back_slope @ later], axis=1)
+    return seen, _echo(back, back_slope)
+
+
+def _waves_of(n, m, init, tied, rng):
+    """cos(w_k n), n sin(w_k n), and the same of w̃: four arrays (m, n - 1)."""
+    front = _waves(INITS[init].frequencies(m, rng), n)
+    back = front if tied else _waves(INITS[init].frequencies(m, rng), n)
+    return *front, *back
+
+
+def _waves(w, n):
+    sample = np.arange(1, n)
+    phase = np.outer(w, sample)
+    return np.cos(phase), sample * np.sin(phase)
+
+
+def _echo(back, back_slope):
+    P = back.mean(0)
+    return np.stack([back @ P, back_slope @ P], axis=1)
+
+
+# --- products of normal numbers -------------------------------------------------------------------
+
+
+def eigenvalues(gram, vectors):
+    """λ of (u·x)(v·x), (entries, 2), or of a sum of two such products, (entries, 4).
+
+    gram : of the seven vectors. vectors : u, v, …, each {vector: factor} and the factor of x_0.
+    """
+    mix = np.zeros((len(vectors), gram.shape[1]))
+    corner = np.zeros((len(vectors), len(gram)))
+    for row, (parts, first) in enumerate(vectors):
+        mix[row, list(parts)] = list(parts.values())
+        corner[row] = first
+    G = mix @ gram @ mix.T + np.einsum("ik,jk->kij", corner, corner)
+    parts = np.einsum("ia,kaa->ki", mix**2, gram) + corner.T**2
+    some = np.diagonal(G, axis1=1, axis2=2) > ROUNDING * parts
+    return _paired_eigenvalues(G * some[:, :, None] * some[:, None, :])
+
+
+def _paired_eigenvalues(G):
+    """λ of P·G, G the Gram matrix of u, v, u', v' and P = ½ [[0, 1], [1, 0]] for either pair.
+
+    Factors of one length first, by u/c and cv: where one of them vanishes all λ must.
+    """
+    squares = np.maximum(np.diagonal(G, axis1=1, axis2=2), 0)
+    sizes = np.sqrt(squares[:, ::2] * squares[:, 1::2])
+    if G.shape[1] == 2:
+        sizes = sizes[:, 0]
+        return np.stack([G[:, 0, 1] + sizes, G[:, 0, 1] - sizes], axis=1) / 2
+    both = np.repeat(sizes, 2, axis=1)
+    factor = np.sqrt(both / np.where(squares > 0, squares, np.inf))
+    G = G * factor[:, :, None] * factor[:, None, :]
+    return np.linalg.eigvals(G[:, [1, 0, 3, 2]] / 2).real
+
+
+def _median_of_squares(values, batch):
+    drawn = chi_squares(batch, *values.shape)
+    return np.median(np.abs(np.einsum("ki,kiq->kq", values, drawn)))
+
+
+@lru_cache(maxsize=8)
+def chi_squares(batch, entries, count):
+    """(entries, count, SIGNALS) of χ²_B/B: evenly spread quantiles, in a random order."""
+    from scipy.special import gammaincinv
+
+    place = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    quantile = 2 * gammaincinv(batch / 2, place) / batch
+    rng = np.random.default_rng(0)
+    order = [rng.permutation(entries * SIGNALS) % QUANTILES for _ in range(count)]
+    drawn = quantile[np.array(order)].reshape(count, entries, SIGNALS)
+    return np.ascontiguousarray(drawn.transpose(1, 0, 2))
+
+
+# --- what a2 and a4 are made of -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over 1 <= n < N of drawn starts, (starts,) each; K, P and z as above.
+
+    n       samples of a start
+    output  ‖Kx‖²           match     x·Kx
+    edge    x_0² |P|²       edge_out  x_0 P·Kx    edge_in  x_0 P·x
+    row     (z·x)²          row_in    x_0 z·x
+
+    Means over as many signals as a batch has, or `SIGNALS_OF_SUMS`, less the mean over starts.
+    """
+
+    n: int
+    output: np.ndarray
+    match: np.ndarray
+    edge: np.ndarray
+    edge_out: np.ndarray
+    edge_in: np.ndarray
+    row: np.ndarray
+    row_in: np.ndarray
+
+    def drawn(self, count, n, rng):
+        """`count` draws at size n, as `Sums`.
+
+        Bands of frequencies add up apart, so Kx of a start r times as large is like r of these
+        together; what x_0 makes does not grow.
+        """
+        r = round(n / self.n)
+        added = min(r, MOST_ADDED)
+        chosen = rng.integers(len(self.output), size=(count, added))
+        grown = {
+            name: getattr(self, name)[chosen].sum(1) * math.sqrt(r / added)
+            for name in ("output", "match")
+        }
+        rest = ("edge", "edge_out", "edge_in", "row", "row_in")
+        return Sums(n, **grown, **{name: getattr(self, name)[chosen[:, 0]] for name in rest})
+
+
+def sums_of(s, init, tied, batch):
+    """The `Sums` of a `Setting`, on signals of variance 1."""
+    signals = min(batch, SIGNALS_OF_SUMS)
+    whole = math.ceil(math.sqrt(s.n * s.m / SIZE_OF_SUMS))
+    n, m = max(2, s.n // whole), max(1, round(s.m / whole))
+    if s.signal.windows is None:
+        return _sums_of_noise(n, m, init, tied, signals, s.signal.flat)
+    windows = s.signal.windows / math.sqrt(s.variance)
+    return _sums(n, m, init, tied, lambda rng: cut(windows, n, signals, rng))
+
+
+@lru_cache(maxsize=64)
+def _sums_of_noise(n, m, init, tied, signals, flat):
+    def noise(rng):
+        if flat:
+            return rng.uniform(-(3**0.5), 3**0.5, (signals, n))
+        return rng.standard_normal((signals, n))
+
+    return _sums(n, m, init, tied, noise)
+
+
+def _sums(n, m, init, tied, draw):
+    rng = np.random.default_rng(0)
+    starts = []
+    for _ in range(STARTS_OF_SUMS):
+        x = draw(rng)
+        front = _cosines(INITS[init].frequencies(m, rng), n)
+        back = front if tied else _cosines(INITS[init].frequencies(m, rng), n)
+        starts.append(_sums_of_start(front, back, x[:, 0], x[:, 1:].T))
+    columns = np.transpose(starts)
+    return Sums(n, *(columns - columns.mean(1, keepdims=True)))
+
+
+def _sums_of_start(front, back, first, later):
+    """The seven of `Sums`, means over signals; first (signals,), later (n - 1, signals)."""
+    coefficients = front @ later
+    output = 2 / len(front) * back.T @ coefficients
+    P, seen = back.mean(0), coefficients.mean(0)
+    values = (
+        np.sum(output**2, axis=0),
+        np.sum(later * output, axis=0),
+        first**2 * (P @ P),
+        first * (P @ output),
+        first * (P @ later),
+        seen**2,
+        first * seen,
+    )
+    return np.mean(values, axis=1)
+
+
+def cut(windows, n, count, rng):
+    """`count` pieces, (count, n), of the windows (rows, samples), but for x_0, which stays."""
+    rows = rng.integers(len(windows), size=count)
+    starts = rng.integers(windows.shape[1] - n + 1, size=count)
+    pieces = [windows[row, at : at + n] for row, at in zip(rows, starts, strict=True)]
+    first = np.arange(n) == 0
+    return np.where(first, windows[rows, :1], np.stack(pieces))
+
+
+def _cosines(w, n):
+    """cos(w_k n), 1 <= n < N, as powers of e^{iw}, which is quicker: (m, n - 1)."""
+    turns = np.repeat(np.exp(1j * w)[:, None], n - 1, axis=1)
+    return np.multiply.accumulate(turns, axis=1).real

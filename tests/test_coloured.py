@@ -1,0 +1,163 @@
+"""Coloured input and few windows: what is measured of a table, and the laws against simulation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import lfilter
+
+from lct_lab import comparison, laws, probe, signals
+from lct_lab.laws import sorted as sorted_law
+from lct_lab.laws import spectrum
+from lct_lab.laws.scalars import total
+
+ONES = (1, 1, 1, 1)
+KINDS = [
+    *((init, tied) for init in ("random", "jittered") for tied in (False, True)),
+    ("shuffled", False),
+    ("orthogonal", False),
+]
+
+
+def autoregression(rho, rows, n, seed=0):
+    """Stationary rows of x_n = ρ x_{n-1} + …, of variance 1."""
+    noise = np.random.default_rng(seed).standard_normal((rows, n + 200))
+    return np.ascontiguousarray(lfilter([(1 - rho**2) ** 0.5], [1, -rho], noise)[:, 200:])
+
+
+def misses(raw, law):
+    """By how much of the law rms, mean, median and loss are off, beyond three standard errors."""
+    wide = {
+        column: raw.pivot(index="init", columns="group", values=column)[law.index]
+        for column in ("rms", "mean", "median_abs")
+    }
+    count, loss = len(wide["rms"]), raw.groupby("init")["loss"].first()
+    square = wide["rms"] ** 2
+    rms = square.mean() ** 0.5
+    found = {
+        "rms": (rms / law["rms"] - 1, square.std() / count**0.5 / 2 / rms / law["rms"]),
+        "mean": ((wide["mean"].mean() - law["mean"]) / law["rms"], wide["mean"].std() / law["rms"]),
+    }
+    found["mean"] = found["mean"][0], found["mean"][1] / count**0.5
+    middle = wide["median_abs"].median()
+    error = 1.5 * (wide["median_abs"] - middle).abs().median() / count**0.5 * 1.25
+    found["median"] = middle / law["median_abs"] - 1, error / law["median_abs"]
+    beyond = pd.DataFrame({name: off.abs() - 3 * error for name, (off, error) in found.items()})
+    predicted = law.attrs["loss"]
+    off = abs(loss.mean() / predicted - 1) - 3 * loss.std() / count**0.5 / predicted
+    return beyond, off
+
+
+# --- what is measured of a table ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rho", (-0.5, 0.0, 0.5))
+def test_the_colour_of_one_window_is_right_on_average_and_that_of_its_spectrum_is_not(rho):
+    exact = (1 + rho**2) / (1 - rho**2)
+    single = [spectrum.colour_of(autoregression(rho, 1, 512, seed)).colour for seed in range(60)]
+    assert np.mean(single) == pytest.approx(exact, rel=4 * np.std(single) / 60**0.5 / exact + 0.03)
+    many = spectrum.colour_of(autoregression(rho, 600, 512)).colour
+    assert many == pytest.approx(exact, rel=0.05)
+    power = abs(np.fft.fft(autoregression(rho, 1, 512), 1024)) ** 2
+    assert np.mean(power**2) / np.mean(power) ** 2 > 1.4 * exact, "twice as large, of noise alone"
+
+
+def test_what_two_windows_share_of_a_product_is_the_mean_of_a_pair():
+    x = autoregression(0.8, 7, 40)
+    found = spectrum.colour_of(x).shared
+    later = np.where(np.arange(40) == 0, 0, x)
+    w = 2 * np.pi * np.arange(81) / 160
+    C = later @ np.cos(np.outer(np.arange(40), w))
+    T = (later * np.arange(40)) @ np.sin(np.outer(np.arange(40), w))
+    pairs = [C[i] * T[i] * C[j] * T[j] for i in range(7) for j in range(7) if i != j]
+    energy = (C**2 + (later @ np.sin(np.outer(np.arange(40), w))) ** 2).mean() / 2
+    slope = T**2 + ((later * np.arange(40)) @ np.cos(np.outer(np.arange(40), w))) ** 2
+    assert found == pytest.approx(np.mean(pairs) / energy / (slope.mean() / 2), rel=1e-9)
+
+
+def test_white_moments_of_a_table_are_those_of_noise_by_name():
+    moments = laws.describe(np.random.default_rng(0).uniform(-1, 1, (2000, 200)))
+    named = laws.describe("uniform")
+    for field in ("variance", "fourth", "energy_spread", "colour", "fourth_power", "slope_share"):
+        assert getattr(moments, field) == pytest.approx(getattr(named, field), rel=0.05), field
+    assert moments.shared == pytest.approx(1 / 400, rel=0.1)
+
+
+def test_a_pairing_of_white_windows_is_that_of_white_noise():
+    windows = np.random.default_rng(0).standard_normal((4000, 300))
+    white, table = (
+        laws.Setting(300, 200, *ONES, signal=laws.describe(signal))
+        for signal in ("normal", windows)
+    )
+    pairs = [sorted_law.pairing_of(s, power=1) for s in (white, table)]
+    assert pairs[0] == pytest.approx(pairs[1], rel=0.02)
+    assert sorted_law.colour_apart(table, 0.0) == pytest.approx(1, rel=0.01)
+
+
+# --- the laws against simulation ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("init, tied", KINDS)
+def test_an_autoregression_is_within_its_bands_at_every_start(init, tied):
+    options = dict(init=init, tied=tied, amplitudes=ONES, signal=autoregression(0.9, 600, 250))
+    law = laws.predict(250, 250, **options)
+    beyond, loss = misses(probe(250, 250, inits=600, **options), law)
+    assert not (beyond[["rms", "mean"]].max(axis=1) > law["band"]).any() and loss < 0.06, beyond
+    assert not (beyond["median"] > law["median_band"]).any(), beyond
+    white = laws.predict(250, 250, **options | {"signal": "normal"})
+    assert misses(probe(250, 250, inits=600, **options), white)[0].max(axis=None) > 0.1
+
+
+@pytest.mark.parametrize("name, init, tied", [("eeg", "random", False), ("ecg", "random", True)])
+def test_recordings_are_within_their_bands(name, init, tied):
+    windows = signals.draw(name, 256, np.random.default_rng(0), batch=500)
+    options = dict(init=init, tied=tied, amplitudes=ONES, signal=windows)
+    law = laws.predict(256, 256, **options)
+    beyond, loss = misses(probe(256, 256, inits=500, **options), law)
+    assert not (beyond[["rms", "mean"]].max(axis=1) > law["band"]).any() and loss < 0.06, beyond
+    assert not (beyond["median"] > law["median_band"]).any(), beyond
+
+
+@pytest.mark.parametrize("init, tied", [*KINDS[:4], ("shuffled", False)])
+def test_one_window_that_all_starts_share_is_within_its_bands(init, tied):
+    window = np.random.default_rng(3).standard_normal((1, 300))
+    options = dict(init=init, tied=tied, amplitudes=ONES, signal=window)
+    raw, law = probe(300, 300, inits=300, **options), laws.predict(300, 300, **options)
+    beyond, _ = misses(raw, law)
+    assert (beyond["rms"] < law["band"]).all() and (beyond["median"] < law["median_band"]).all()
+    assert law.drop(columns="law").notna().all(axis=None)
+    power = abs(np.fft.fft(window, 600)) ** 2
+    inflated = np.mean(power**2) / np.mean(power) ** 2
+    wrong = law.assign(rms=law["rms"] * (inflated / spectrum.colour_of(window).colour) ** 0.5)
+    if init != "shuffled":
+        off = misses(raw, wrong)[0]["rms"]["w1"]
+        assert off > 0.1, "the spectrum of one window is rejected"
+
+
+@pytest.mark.parametrize(
+    "init, tied", [("random", False), ("shuffled", False), ("orthogonal", True)]
+)
+def test_a_large_batch_ends_at_the_coloured_floor(init, tied):
+    options = dict(init=init, tied=tied, amplitudes=ONES, batch=100)
+    windows = autoregression(0.9, 4000, 128)
+    raw = probe(128, 128, inits=40, signal=windows, **options)
+    found = comparison.scale(raw).loc["w1"]
+    law = laws.predict(128, 128, signal=windows, **options).loc["w1", "rms"]
+    assert abs(found["measured"] - law) < 0.1 * law + 3 * found["error"]
+    moments = laws.describe(windows)
+    white = moments._replace(colour=1.0, shared=None)
+    coupling, jitter = laws.coupling_of(init, tied)
+    s = laws.Setting(128, 128, *map(float, ONES), signal=moments, jitter=jitter)
+    square = {
+        name: coupling.laws(replace(s, signal=signal))["w1"]
+        for name, signal in (("coloured", moments), ("white", white))
+    }
+    wrong = total(square["coloured"].square) / 100 + 0.99 * total(square["white"].floor)
+    assert found["measured"] - 3 * found["error"] > 1.2 * wrong**0.5, "a white floor is rejected"
+
+
+def test_a_table_that_is_used_up_averages_no_further():
+    windows = autoregression(0.5, 4, 128)
+    few, more = (laws.predict(128, 128, signal=windows, batch=batch) for batch in (4, 400))
+    assert few.equals(more)

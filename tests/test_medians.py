@@ -1,0 +1,144 @@
+"""Medians: the distribution of a product, the small start, and the law against simulation."""
+
+import numpy as np
+import pytest
+
+from lct_lab import laws, probe
+from lct_lab.laws import twin
+
+ONES = (1, 1, 1, 1)
+NORMAL_PRODUCT = 0.3652  # the median of |Z Z'| of independent normal Z
+SETTINGS = {
+    "sorted": dict(init="random"),
+    "shuffled": dict(init="shuffled"),
+    "tied": dict(init="random", tied=True),
+    "jittered": dict(init="jittered"),
+    "jittered, tied": dict(init="jittered", tied=True),
+}
+
+
+def median(raw, group):
+    """The median over starts of the median entry, and its standard error."""
+    values = raw.query("group == @group")["median_abs"].to_numpy()
+    drawn = np.random.default_rng(0).choice(values, (200, len(values)))
+    return np.median(values), np.median(drawn, axis=1).std()
+
+
+@pytest.mark.parametrize("lengths", ((3, 3), (1, 5)))
+def test_eigenvalues_are_those_of_the_quadratic_form(lengths):
+    rng = np.random.default_rng(0)
+    n, m = lengths
+    vectors = rng.standard_normal((4, n + m))
+    Q = sum(np.outer(u, v) + np.outer(v, u) for u, v in (vectors[:2], vectors[2:])) / 2
+    found = np.sort(twin._paired_eigenvalues((vectors @ vectors.T)[None])[0])
+    exact = np.linalg.eigvalsh(Q)
+    np.testing.assert_allclose(found, exact[abs(exact) > 1e-9], rtol=1e-9)
+    u, v = vectors[:2]
+    one = twin._paired_eigenvalues(np.array([[[u @ u, u @ v], [u @ v, v @ v]]]))[0]
+    exact = np.linalg.eigvalsh((np.outer(u, v) + np.outer(v, u)) / 2)
+    np.testing.assert_allclose(np.sort(one), exact[abs(exact) > 1e-9], rtol=1e-9)
+
+
+@pytest.mark.parametrize("values", ((0.5, -0.5), (0.9, -0.1), (1.0, 0.1, -0.2, -0.6)))
+@pytest.mark.parametrize("batch", (1, 10))
+def test_the_median_of_a_product_is_that_of_drawn_signals(values, batch):
+    rng = np.random.default_rng(0)
+    drawn = rng.standard_normal((100_000, batch, len(values))) ** 2
+    exact = np.median(abs(drawn.mean(1) @ values))
+    found = twin._median_of_squares(np.tile(values, (6000, 1)), batch)
+    assert found == pytest.approx(exact, rel=0.012)
+    if values == (0.5, -0.5) and batch == 1:
+        assert found == pytest.approx(NORMAL_PRODUCT, rel=0.01)
+
+
+@pytest.mark.parametrize("tied", (False, True))
+def test_a_white_start_has_the_inner_products_of_its_own_vectors(tied):
+    n, m = 40, 30
+    w, w2 = np.random.default_rng(0).uniform(0, np.pi, (2, m))
+    w2 = w if tied else w2
+    waves = (*twin._waves(w, n), *twin._waves(w2, n))
+    gram, echo = twin._on_white(waves)
+    x = np.random.default_rng(1).standard_normal((20_000, n))[:, 1:].T
+    seen, same = twin._on_windows(waves, x)
+    np.testing.assert_allclose(echo, same)
+    measured = seen @ seen.transpose(0, 2, 1) / x.shape[1]
+    scale = np.sqrt(np.einsum("ki,kj->kij", *[np.diagonal(gram, axis1=1, axis2=2)] * 2))
+    assert abs((measured - gram) / scale).max() < 0.06
+
+
+def test_the_same_draws_always():
+    first = twin.white.__wrapped__(64, 64, "random", False)
+    again = twin.white.__wrapped__(64, 64, "random", False)
+    assert np.array_equal(first.gram, again.gram) and np.array_equal(first.chance, again.chance)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_medians_are_within_four_percent_and_independent_factors_are_not(kind):
+    options = SETTINGS[kind] | dict(amplitudes=ONES)
+    raw, law = probe(256, 256, inits=800, **options), laws.predict(256, 256, **options)
+    for group in law.index.difference(["a1", "a3"]):
+        measured, error = median(raw, group)
+        predicted = law.loc[group, "median_abs"]
+        assert abs(measured - predicted) < 0.04 * predicted + 3 * error, group
+    measured, error = median(raw, "w1")
+    independent = NORMAL_PRODUCT * law.loc["w1", "rms"]
+    if kind == "shuffled":
+        assert abs(measured - independent) < 0.04 * independent + 3 * error
+    else:
+        assert abs(measured - independent) > 0.05 * independent + 3 * error
+
+
+@pytest.mark.parametrize("kind", ("sorted", "tied"))
+def test_medians_over_drawn_amplitudes_and_off_the_diagonal(kind):
+    raw = probe(300, 150, inits=2000, **SETTINGS[kind])
+    law = laws.predict(300, 150, **SETTINGS[kind])["median_abs"]
+    for group in law.index:
+        measured, error = median(raw, group)
+        assert abs(measured - law[group]) < 0.04 * law[group] + 3 * error, group
+
+
+@pytest.mark.parametrize("batch", (3, 100))
+def test_medians_of_a_batch(batch):
+    options = SETTINGS["sorted"] | dict(amplitudes=ONES, batch=batch)
+    raw, law = probe(128, 128, inits=200, **options), laws.predict(128, 128, **options)
+    for group in ("a2", "a4", "w1", "w2"):
+        measured, error = median(raw, group)
+        predicted = law.loc[group, "median_abs"]
+        assert abs(measured - predicted) < 0.04 * predicted + 3 * error, group
+    of_one = laws.predict(128, 128, **options | {"batch": 1}).loc["w1", "median_abs"]
+    assert abs(median(raw, "w1")[0] - of_one / batch**0.5) > 0.1 * of_one / batch**0.5
+
+
+@pytest.mark.parametrize("signs", (True, False))
+def test_x0_is_drawn_from_the_tables_own_first_samples(signs):
+    rng = np.random.default_rng(0)
+    x = rng.choice([-1.0, 1.0], (2000, 100)) if signs else rng.laplace(size=(2000, 100))
+    options = dict(init="shuffled", amplitudes=ONES, signal=x)
+    raw, law = probe(100, 100, inits=2000, **options), laws.predict(100, 100, **options)
+    for group in ("a1", "a3"):
+        measured, error = median(raw, group)
+        predicted = law.loc[group, "median_abs"]
+        assert abs(measured - predicted) < 0.06 * predicted + 3 * error
+    flat = laws.predict(100, 100, **options | {"signal": "normal"})["median_abs"]
+    off = median(raw, "a1")[0] / x.var() / flat["a1"]
+    assert off > 1.3 if signs else off < 0.85, "a normal x_0 is rejected"
+
+
+def test_a_band_says_how_far_unequal_amplitudes_lead_astray():
+    options = dict(tied=True, amplitudes=(10, 1, 1, 1))
+    raw, law = probe(128, 128, inits=600, **options), laws.predict(128, 128, **options)
+    square = raw.query("group == 'a2'")["rms"] ** 2
+    ratio = square.mean() ** 0.5 / law.loc["a2", "rms"]
+    assert 0.3 < ratio - 1 < law.loc["a2", "band"]
+    assert "a2 ±" in law.attrs["warning"]
+    usual = laws.predict(128, 128, tied=True, amplitudes=ONES)
+    assert usual.attrs["warning"] == "" and set(usual["band"]) == {0.02}
+
+
+def test_what_is_remembered_is_not_handed_out():
+    first = laws.predict(64, 64)
+    kept = first.copy()
+    first.loc["a1", "rms"] = 7.0
+    first.attrs["loss"] = 0
+    again = laws.predict(64, 64)
+    assert again.equals(kept) and again.attrs["loss"] > 0
