@@ -172,9 +172,12 @@ def _require_the_same_back(table, data):
     """Raise where a column comes back as something else, as one of lists does."""
     import pandas as pd
 
-    plain = all(kind.kind in "biuf" or kind == "str" for kind in table.dtypes)
-    if not plain and _content(pd.read_parquet(io.BytesIO(data))) != table.attrs["content"]:
-        strange = [str(name) for name, kind in table.dtypes.items() if kind.kind not in "biuf"]
+    strange = [
+        str(name)
+        for name, kind in table.dtypes.items()
+        if not isinstance(name, str) or not (kind.kind in "biuf" or kind == "str")
+    ]
+    if strange and _content(pd.read_parquet(io.BytesIO(data))) != table.attrs["content"]:
         raise TypeError(f"{', '.join(strange)} would not be read as written")
 
 
@@ -193,6 +196,8 @@ def _content(table):
     for _, column in _without_attrs(table).items():
         values = column.to_numpy()
         exact = values.dtype.kind in "biuf"
+        if values.dtype.kind == "f":  # every NaN counts as the same, also one with a sign
+            values = np.where(np.isnan(values), np.nan, values).astype(values.dtype)
         content.update(values.tobytes() if exact else "\0".join(map(str, values)).encode())
     return content.hexdigest()[:16]
 

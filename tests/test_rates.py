@@ -267,6 +267,23 @@ def test_rates_that_are_no_numbers_are_a_sentence(lr):
         lct_lab.param_groups(model, "curvature", lr)
 
 
+def test_a_parameter_keeps_its_factor_under_another_name():
+    class Outer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lct = lct_lab.LCT(64, 64, tied=True)
+            self.frequencies = self.lct.w1
+
+    model = Outer()
+    names = [name for name, _ in model.named_parameters()]
+    assert "frequencies" in names and "lct.w1" not in names
+    found = {g["name"]: g["lr"] for g in lct_lab.param_groups(model, "curvature", 1.0)}
+    assert found["frequencies"] == 1 / 64
+    torch.nn.utils.parametrizations.weight_norm(model.lct, "w1", dim=None)
+    with pytest.raises(ValueError, match="an LCT's own parameters, got parametrizations"):
+        lct_lab.param_groups(model, "curvature", 1.0)
+
+
 def test_measured_scales_of_all_parameters_need_no_law():
     model = lct_lab.LCT(16, 12, tied=True)  # too small for one
     scales = {name: (2.0, 8.0) for name, _ in model.named_parameters()}

@@ -135,6 +135,11 @@ def test_values_keep_the_types_of_their_defaults():
     assert type(parsed["rate"]) is float
 
 
+def test_a_parameter_given_twice_is_refused():
+    with pytest.raises(SystemExit, match="P must give each parameter once, got n twice"):
+        parse("n=7 n=8", {"n": 1}, "90-sizes")
+
+
 def test_a_parameter_may_have_an_equals_sign_in_its_comment(project):
     write(project, parameters="n: int = 3  # N = M\nfull: bool = (\n    False  # long = slow\n)")
     assert parameters(project / "notebooks" / "90-sizes.ipynb") == {"n": 3, "full": False}

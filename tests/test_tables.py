@@ -353,3 +353,15 @@ def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
         with pytest.raises(TypeError, match="table must be a DataFrame, got"):
             write()
     assert not [found for found in out.rglob("*") if found.is_file()]
+
+
+def test_a_nan_of_either_sign_is_read_as_written(tmp_path):
+    table = pd.DataFrame({"x": [np.nan, -np.nan, np.inf - np.inf, 1.0]})
+    tables.write_raw(table, tmp_path / "nan.parquet")
+    assert tables.read(tmp_path / "nan.parquet")["x"].isna().sum() == 3
+
+
+def test_columns_that_are_not_all_named_alike_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="table must have columns of one type each"):
+        tables.write_raw(pd.DataFrame({1: [1.0], "a": [2.0]}), tmp_path / "mixed.parquet")
+    assert not list(tmp_path.iterdir())

@@ -28,6 +28,19 @@ def test_expected_loss_is_the_norm_of_the_product_less_one(tied, n, m, seed):
         assert torch.allclose(g, e, atol=1e-9)
 
 
+def test_the_tied_loss_has_the_second_derivatives_of_the_untied_one():
+    values = torch.tensor([1.1, 1.3, 0.8, 1.2, *np.linspace(0.2, 2.9, 6)], dtype=torch.float64)
+
+    def loss(v, both):
+        return training.expected_loss(9, *v[:4], v[4:], *([v[4:]] if both else []))
+
+    tied, untied = (
+        torch.autograd.functional.hessian(lambda v, both=both: loss(v, both), values)
+        for both in (False, True)
+    )
+    assert torch.allclose(tied, untied, atol=1e-9) and tied.abs().max() > 1
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_expected_loss_is_the_mean_over_white_signals(tied):
     model = models.LCT(40, 30, tied=tied, seed=0, dtype=torch.float64)

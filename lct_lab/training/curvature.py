@@ -196,7 +196,7 @@ def _height_in_valley(slope, n):
 
 def _squares_to(k):
     """Σ_{j=1}^k j², zero for k below 1."""
-    k = np.maximum(k, 0).astype(float) if np.ndim(k) else float(max(k, 0))
+    k = np.maximum(k, 0.0)
     return k * (k + 1) * (2 * k + 1) / 6
 
 

@@ -59,26 +59,23 @@ def fit(
     paths=False,
     progress=False,
 ):
-    """Train `model` in place on E L / Nσ² or on signals.
+    """Train `model` in place on E L / Nσ² or on signals; what is frozen stays.
 
     Parameters
     ----------
     optimizer : "newton" for `SineNewton`, "sgd" (momentum 0.9) or "adam" (0.9, 0.99).
     steps, lr : how many, and the part of Newton's step that is made; of SGD and Adam the rate of
         `param_groups` under `rule`, times `pace` for frequencies.
-    schedule : `LookBack`, `CoarseToFine`, `Constant` (None) or any object with n, size, rate and
-        spread.
+    schedule : `LookBack`, `CoarseToFine`, `Constant` (None) or an object of one's own like these.
     objective : "expected", or a signal as in `signals.draw`, `batch` of them a step, drawn by
         `seed`; of a table of windows random rows.
     every, target : how often the history is written, and the loss at which to stop early.
-    patience : stop when the loss of all samples has not fallen by a hundredth in so many steps, and
-        return the best that there was; None for all steps and the last.
+    patience : steps without a fall of a hundredth after which to stop, with the best there was.
     checkpoint : a path; written with the history, gone on from when it exists, to the same bytes.
         More `steps` and another `every` are welcome then; all else must be as it was.
     paths : keep w1 at each row of the history. progress : a bar.
 
-    Returns `Result`. Frozen parameters stay as they are. Where the loss or a parameter would not be
-    finite, training ends with the last good state, and `stopped` says whose step grew.
+    Returns `Result`, of the last good state where numbers would not be finite.
     Raises ValueError or TypeError naming an argument, also for a checkpoint of another training.
     """
     require_model(model)

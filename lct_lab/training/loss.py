@@ -23,11 +23,11 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     i, j = 1 … N-1.
 
     Tied models (w2 None, w̃ = w): one nonuniform FFT and O(N), and one more for the gradient.
-    Untied: O(M²).
+    Untied, and the second derivatives of tied models: O(M²).
 
     n : samples. a1 … a4 : numbers or tensors. w1, w2 : tensors (m,), radians per sample.
     scale : 1/√(nm) when None, that of the model itself.
-    Returns a scalar tensor, differentiable once in everything but n (untied: any number of times).
+    Returns a scalar tensor, differentiable any number of times in everything but n.
     Raises ValueError or TypeError naming a frequency vector that is not finite or does not fit.
     """
     require_size("n", n)
@@ -73,12 +73,23 @@ class _TiedLoss(torch.autograd.Function):
             torch.as_tensor(gradient, dtype=dtype).reshape(p.shape)
             for gradient, p in zip(gradients, parameters, strict=True)
         ]
+        ctx.n, ctx.scale = n, scale
+        ctx.save_for_backward(*parameters)
         return torch.tensor(value, dtype=dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, upstream):
-        return None, None, *(upstream * gradient for gradient in ctx.gradients)
+        gradients = ctx.gradients
+        if torch.is_grad_enabled():  # a graph of them is asked for, which the sums do not leave
+            gradients = _gradients_with_graph(ctx.n, ctx.scale, *ctx.saved_tensors)
+        return None, None, *(upstream * gradient for gradient in gradients)
+
+
+def _gradients_with_graph(n, scale, *parameters):
+    """The tied gradients as functions of the parameters: those of both sides of an untied loss."""
+    *amplitudes, w = (p if p.requires_grad else p.detach().requires_grad_() for p in parameters)
+    loss = expected_loss(n, *amplitudes, w, w, scale=scale)
+    return torch.autograd.grad(loss, [*amplitudes, w], create_graph=True)
 
 
 def _tied(n, scale, a1, a2, a3, a4, w):

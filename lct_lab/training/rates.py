@@ -61,7 +61,8 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     scales = scales if rule in MEASURABLE else None
     _require_factors(model, parameters, rule, scales)
     factors = dict.fromkeys(parameters, 1.0)
-    factors |= _derived(model, rule, optimizer, n, known=scales or {})
+    derived = _derived(model, rule, optimizer, n, known=scales or {})
+    factors |= {name: derived[p] for name, p in parameters.items() if p in derived}
     if scales is not None:
         factors |= _measured(model, rule, optimizer, scales)
     groups = [
@@ -133,7 +134,7 @@ def _inner_models(model):
 
 
 def _derived(model, rule, optimizer, n, known):
-    """The factors of the parameters of every LCT in `model`, n samples of each in use.
+    """{parameter: factor} of every LCT in `model`, whatever its names, n samples of each in use.
 
     An LCT all of whose trained parameters are `known` needs none.
     """
@@ -144,14 +145,16 @@ def _derived(model, rule, optimizer, n, known):
             raise ValueError(f"n must be at most {lct.n}, the model's samples, got {n}")
         if all(prefix + name in known for name, p in lct.named_parameters() if p.requires_grad):
             continue
-        own = _rule(lct, rule, optimizer, samples)
-        factors |= {prefix + name: factor for name, factor in own.items()}
+        own = dict(lct.named_parameters())
+        if strange := [name for name in own if name not in ORIGINAL]:
+            raise ValueError(f"model must have an LCT's own parameters, got {', '.join(strange)}")
+        factors |= {own[name]: f for name, f in _rule(lct, rule, optimizer, samples).items()}
     return factors
 
 
 def _rule(lct, rule, optimizer, n):
     """The factors of an LCT's own parameters with n samples in use."""
-    names = [name for name, _ in lct.named_parameters() if name in ORIGINAL]
+    names = [name for name, _ in lct.named_parameters()]
     if rule == "raw":
         return dict.fromkeys(names, 1.0)
     if rule == "original":

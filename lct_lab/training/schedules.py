@@ -77,9 +77,9 @@ class LookBack:
 
     s = start · 2^(step / octave) up to n; from there on `half` steps at n/2, `full` steps at n, …
 
-    With all samples a vacancy, a bin without a frequency, is held in place: it costs 1/n wherever
-    it is and however wide. With half of them the frequencies are twice as many as bins; a vacancy
-    is then an ordinary displacement, of known curvature, and a few of Newton's steps remove it.
+    With all samples a vacancy, a bin without a frequency, is held in place: it costs about 1/n
+    wherever it is. With half of them the frequencies are twice as many as bins; a vacancy is then
+    an ordinary displacement, of known curvature, and a few of Newton's steps remove it.
     """
 
     n: int

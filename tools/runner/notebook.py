@@ -51,6 +51,8 @@ def parse(text, known, name):
             sys.exit(
                 f"P must be name=value pairs of the parameters of {name}: {names}; got {word!r}"
             )
+        if key in values:
+            sys.exit(f"P must give each parameter once, got {key} twice, in {text!r}")
         values[key] = _converted(value, key, known[key], name)
     return values
 
