@@ -28,7 +28,7 @@ help:
 	@echo "make test        run the tests; T=\"tests/test_init.py -k seed\" some of them"
 	@echo "make lab         open JupyterLab at the explorer, on copies in build/lab/; LAB=\"--port=9999\" its options"
 	@echo "make site        turn the executed notebooks into pages that open without a network: build/site/index.html"
-	@echo "make share NB=04 one of them as one HTML file, to send: build/share/"
+	@echo "make share NB=05 one of them as one HTML file, to send: build/share/"
 	@echo "make new NB=20-my-question   start a notebook from the template"
 	@echo "make bench       measure the claims about speed; writes data/bench.csv and figures/bench.*"
 	@echo "make clean       remove build/ (results stay); rm -r $(VENV) removes the set-up"

@@ -1,6 +1,6 @@
 """Implementations of the loss and its six gradients, raced against each other.
 
-`contestants` and `race` serve `bench.py` and notebook 06. Times are medians of interleaved runs;
+`contestants` and `race` serve `bench.py` and notebook 14. Times are medians of interleaved runs;
 memory is the peak of a fresh process less what the imports take.
 """
 

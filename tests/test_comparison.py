@@ -52,7 +52,7 @@ def test_scale_and_its_error_are_those_of_a_loop_for_any_grouping():
 
 def test_scale_writes_the_digits_of_a_committed_table():
     raw = probe(300, 150, init="shuffled", amplitudes=ONES, inits=250, seed=0)
-    committed = pd.read_csv(tables.root() / "data" / "08-laws.csv", dtype=str)
+    committed = pd.read_csv(tables.root() / "data" / "07-laws.csv", dtype=str)
     rows = committed.query("m == '150' and tied == 'False' and of != 'loss'").set_index("of")
     written = scale(raw).loc[rows.index].map("{:.9g}".format)
     assert written.equals(rows[["measured", "error"]].rename_axis("group"))
@@ -173,7 +173,7 @@ def test_verdicts_by_errors_are_within_outside_and_undecided():
 
 
 def test_verdicts_by_errors_are_those_of_the_committed_table():
-    rows = pd.read_csv(tables.root() / "data" / "04-verdicts.csv")
+    rows = pd.read_csv(tables.root() / "data" / "05-verdicts.csv")
     again = by_errors(rows["measured"], rows["predicted"], rows["band"], rows["error"])
     assert again["verdict"].equals(rows["verdict"])
 

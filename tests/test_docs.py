@@ -33,23 +33,23 @@ def span(values, form="{:.2f} to {:.2f}"):
 def of_limits():
     """Sentences and table rows of docs/limits.md."""
     rows = []
-    medians = table("08-medians").set_index("start")
+    medians = table("07-medians").set_index("start")
     for start in medians.index.unique():
         part = medians.loc[start]
         of_w = part[["w1 / predicted", "w2 / predicted"]].stack()
         of_a = part[["a2 / predicted", "a4 / predicted"]].stack()
         rows.append(f"| {span(of_w)} | {span(of_a)} |")
-    misses = table("12-misses")
+    misses = table("08-misses")
     cancelling = misses.set_index("of")["ratio"] - 1
     rows.append(
         f"a4 comes out {cancelling['rms a4']:.0%} above its law and a2 {cancelling['rms a2']:.0%}"
     )
-    rows.append(f"all {len(table('12-laws'))} rows")
+    rows.append(f"all {len(table('08-laws'))} rows")
     return [row.replace("%", " %") for row in rows] + of_coloured() + of_rules()
 
 
 def of_coloured():
-    off = table("04-coloured").set_index("start").filter(regex="^loss$| / law$")
+    off = table("05-coloured").set_index("start").filter(regex="^loss$| / law$")
     off = (off - 1).abs().groupby(level=0).max()
     rows = []
     for start in ("shuffled", "sorted", "tied", "jittered"):
@@ -62,7 +62,7 @@ def of_coloured():
 
 
 def of_rules():
-    rules = table("04-rules").set_index("rule")
+    rules = table("05-rules").set_index("rule")
     power, by_rms = (
         rules["N=M=1e5"],
         rules.loc[["a2 root", "a4 root", "a4 decimal", "a4 cosine"], "rms"],
@@ -120,7 +120,7 @@ def of_sweeps():
 
 def of_training():
     rows = []
-    for row in table("10-full-cases").to_dict("records"):
+    for row in table("11-full-cases").to_dict("records"):
         filled = f"{row['all bins']} of {row['starts']}"
         filled = "no single grid" if row["M"] < row["N"] else filled
         seconds = row["longest time_s"]
@@ -129,7 +129,7 @@ def of_training():
             f"| {row['kind']} | {row['N']:,} | {filled} | {row['median steps']:.0f} "
             f"| {row['worst error']:.0e} | {time} |"
         )
-    moves = table("09-full-drift").set_index(["optimizer", "rule"])["moves by a factor"]
+    moves = table("10-full-drift").set_index(["optimizer", "rule"])["moves by a factor"]
     names = {"raw": "raw", "original": "the original's divisors", "equal": "equal gradients"}
     for rule, name in (names | {"curvature": "curvature"}).items():
         cells = (f"{moves[o, rule]:.0f}×" if (o, rule) in moves else "" for o in ("sgd", "adam"))
@@ -177,10 +177,10 @@ def test_every_measured_number_is_checked_against_a_table(path):
 
 
 def test_the_long_run_of_notebook_04_has_nothing_outside():
-    verdicts, pooled = table("04-full-verdicts"), table("04-full-pooled")
+    verdicts, pooled = table("05-full-verdicts"), table("05-full-pooled")
     assert (verdicts["verdict"] != "outside").all()
     assert ((pooled["ratio"] - 1).abs() - 2 * pooled["error"] < 0.02).all()
-    assert (table("12-laws")["verdict"] == "within").all()
+    assert (table("08-laws")["verdict"] == "within").all()
 
 
 def test_the_laws_of_the_readme_are_those_of_the_package():

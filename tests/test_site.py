@@ -23,13 +23,13 @@ def build(project, *arguments):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A copy of the notebooks and tables, with its site and the shared page of notebook 10."""
+    """A copy of the notebooks and tables, with its site and the shared page of notebook 11."""
     project = tmp_path_factory.mktemp("project")
     for folder in ("notebooks", "data", "tools"):
         shutil.copytree(
             ROOT / folder, project / folder, ignore=shutil.ignore_patterns("sweeps", "__pycache__")
         )
-    for arguments in ((), ("--share", "10")):
+    for arguments in ((), ("--share", "11")):
         result = build(project, *arguments)
         assert result.returncode == 0, result.stderr
     return project
@@ -78,8 +78,8 @@ def test_a_shared_page_is_one_file_with_all_in_it(project):
     links = [e.get("src") or e.get("href") for e in page.select("[src], [href]")]
     assert links and all(link.startswith(("data:", "#")) for link in links)
     assert {a["download"] for a in page.select("a[download]")} >= {
-        "10-from-random-to-the-dct.ipynb",
-        "10-cases.csv",
+        "11-from-random-to-the-dct.ipynb",
+        "11-cases.csv",
     }
     assert path.stat().st_size < 5e6
 
@@ -145,7 +145,7 @@ def test_a_browser_shows_it_whole(project, chromium, name):  # noqa: F811
     for width, scheme in ((1280, "light"), (390, "dark")):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
-        if name in ("index", "04-gradients-follow-derived-laws", "10-from-random-to-the-dct"):
+        if name in ("index", "05-gradients-follow-derived-laws", "11-from-random-to-the-dct"):
             page.screenshot(path=SHOTS / f"site-{name}-{width}-{scheme}.png")
         page.evaluate(
             "document.querySelectorAll('details').forEach((code) => { code.open = true; })"
@@ -168,7 +168,7 @@ def test_a_shared_page_opens_alone_with_its_formulas(project, chromium, tmp_path
 
 def test_tables_sort_and_the_theme_turns(project, chromium):  # noqa: F811
     page, _ = open_page(
-        chromium, project / "build" / "site" / "04-gradients-follow-derived-laws.html"
+        chromium, project / "build" / "site" / "05-gradients-follow-derived-laws.html"
     )
     table = page.locator("table").first
     column = [

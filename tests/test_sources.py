@@ -90,5 +90,5 @@ def test_only_what_a_notebook_uses_makes_it_run_again(root, name, matters):
 def test_of_this_projects_notebooks_only_one_uses_a_benchmark():
     for path in book.notebooks():
         benchmarks = {p.name for p in sources.uses(path) if p.parent == ROOT / "benchmarks"}
-        assert bool(benchmarks) == path.name.startswith("06-"), (path.name, benchmarks)
+        assert bool(benchmarks) == path.name.startswith("14-"), (path.name, benchmarks)
         assert ROOT / "lct_lab" / "tables.py" in sources.uses(path)

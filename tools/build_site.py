@@ -1,7 +1,7 @@
 """Turn the executed notebooks into pages that open from a disk with no network.
 
 python tools/build_site.py              (`make site`)         build/site/: an index and the pages
-python tools/build_site.py --share 04   (`make share NB=04`)  build/share/: one file with all in it
+python tools/build_site.py --share 05   (`make share NB=05`)  build/share/: one file with all in it
 
 nbconvert does the work, with the templates in tools/site/.
 """
@@ -177,7 +177,7 @@ def inside(file):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument(
-        "--share", metavar="NB", help="number of a notebook, or 04-full for its long run"
+        "--share", metavar="NB", help="number of a notebook, or 05-full for its long run"
     )
     given = arguments.parse_args()
     return site() if given.share is None else share(given.share)

@@ -1,4 +1,4 @@
-"""Two chains of exponential gaps: what sorting makes of the frequency gradients (notebook 07).
+"""Two chains of exponential gaps: what sorting makes of the frequency gradients (notebook 06).
 
 Near w_k the other frequencies of a sorted draw are a two-sided chain of exponential gaps. With N Δw
 as the unit of length x_i and y_i (x_0 = y_0 = 0) are two such chains of mean gap πγ, and with

@@ -1,4 +1,4 @@
-"""Sums of cosines in closed form: Dirichlet's kernel and its slope. Derived in notebook 05."""
+"""Sums of cosines in closed form: Dirichlet's kernel and its slope. Derived in notebook 04."""
 
 import numpy as np
 

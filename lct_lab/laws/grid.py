@@ -1,4 +1,4 @@
-"""Frequencies on the DCT's grid (2k + 1) π/2M, or jittered about it; w and w̃ apart (notebook 12).
+"""Frequencies on the DCT's grid (2k + 1) π/2M, or jittered about it; w and w̃ apart (notebook 08).
 
 On the exact grid with N <= M the output is α times the input. What is left of every gradient is
 α - 1, and what jitter adds; for N > M the grid cannot tell n from 2M - n, and such samples add up.

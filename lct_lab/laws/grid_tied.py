@@ -1,4 +1,4 @@
-"""Frequencies on or about the DCT's grid, one vector for both sides, w̃ = w (notebook 12).
+"""Frequencies on or about the DCT's grid, one vector for both sides, w̃ = w (notebook 08).
 
 The exact grid is the same on both sides anyway; what differs is that the gradient of w is the sum
 of the two sides', so twice as large for N <= M, and that jitter moves both sides together.

@@ -7,7 +7,7 @@ jitter they are the exact grid. Tied, w̃ = w; untied, w̃ has jitter of its own
     y_i = α Σ_j A_ij x_j,   A_ij = (2/M) Σ_k cos(w̃_k i) cos(w_k j),   P_i = (1/M) Σ_k cos(w_k i).
 
 `sums` averages what is a sum over samples, at any size; `limits` says what it tends to as N -> ∞;
-`local` is what one frequency sees of its neighbours as N -> ∞. Notebook 12 derives them.
+`local` is what one frequency sees of its neighbours as N -> ∞. Notebook 08 derives them.
 """
 
 import math
@@ -45,7 +45,7 @@ class Local:
 
     Seen from site 0, cos(w_0 n) is e_0(t) = exp(iπγu_0t), n = Nt, -1 < t < 1, and cos(w̃_0 n) its
     partner ẽ_0; their slopes are τ = it e_0 and τ̃ = it ẽ_0; the inner product is the mean over t;
-    the transpose of A is T = γ Σ_l e_l ẽ_l*. Then (notebook 12, steps 2 and 3)
+    the transpose of A is T = γ Σ_l e_l ẽ_l*. Then (notebook 08, steps 2 and 3)
 
         u_1 = (αT - 1) ẽ_0,   u_2 = (αT - 1) τ̃,   R = τ·u_1,   S = α² T T* - α T.
 
@@ -75,7 +75,7 @@ class Local:
 def sums(n, m, tied, jitter):
     """Σ E P_i², Σ (E P_i)⁴, Σ E A_ii and Σ E A_ij² of n samples and m frequencies, as `Sums`.
 
-    jitter is in units of the spacing π/m. Exact for every n and m (notebook 12, step 1).
+    jitter is in units of the spacing π/m. Exact for every n and m (notebook 08, step 1).
     """
     lags = _lags(n, m, jitter)
     inner = slice(1, n)
@@ -102,7 +102,7 @@ class _Lags:
 
 
 def _lags(n, m, jitter):
-    """E P_i = r_i D_i,   Var P_i = (1 - r_i² + D_2i (r_2i - r_i²)) / 2m   (notebook 12, step 1)."""
+    """E P_i = r_i D_i,   Var P_i = (1 - r_i² + D_2i (r_2i - r_i²)) / 2m   (notebook 08, step 1)."""
     i = np.arange(2 * n - 1)
     r = np.sinc(jitter * i / m)
     r_twice = np.sinc(2 * jitter * i / m)
@@ -246,7 +246,7 @@ def local(gamma, alpha, corner, tied, jitter):
     """What one frequency sees of its neighbours, as `Local`; corner = a3² / a4².
 
     T = B + Σ_l Δ_l: its mean, and each site's deviation. The deviations are independent and of
-    mean zero, so only sites that coincide count in a mean of products (notebook 12, step 3).
+    mean zero, so only sites that coincide count in a mean of products (notebook 08, step 3).
     """
     coupling = _Tied if tied else _Untied
     picture = _picture(gamma, tied, jitter)
@@ -446,7 +446,7 @@ def _trace(a, b):
 
 @dataclass(frozen=True)
 class _Seen:
-    """The means that the squares of a frequency's gradient are made of (notebook 12, step 3)."""
+    """The means that the squares of a frequency's gradient are made of (notebook 08, step 3)."""
 
     first: float  # E |u_1|²
     second: float  # E |u_2|²

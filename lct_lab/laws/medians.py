@@ -1,4 +1,4 @@
-"""Medians over starts of |gradient| (notebook 08, "The median").
+"""Medians over starts of |gradient| (notebook 07, "The median").
 
 Given the frequencies an entry of a frequency's gradient is a product (u·x)(v·x), tied a sum of two.
 x is normal as far as sums of many samples can tell, so that a mean over B signals is

@@ -2,11 +2,11 @@
 
 Source: the public repository Jovie-Liu/Audio-Processing-Neural-Networks, notebook "Manual
 Gradients", commit 41fe483. Each is meant to bring a group's gradient to the size of a3's; notebooks
-04 and 14 say where each holds. `quoted` is the source's own line, with the number of its cell; the
+05 and 13 say where each holds. `quoted` is the source's own line, with the number of its cell; the
 size is N = M = 1000 where the file shows one. A rule's `formula` is read from the function that
 computes it.
 
-The output of cell 1732 was made with 8 and 4 where its text has 10 and 5 (notebook 14).
+The output of cell 1732 was made with 8 and 4 where its text has 10 and 5 (notebook 13).
 """
 
 import ast

@@ -28,7 +28,7 @@ def predict(
 ):
     """Mean, rms and median of every gradient over random inits, and the mean loss.
 
-    Each is a sum of named terms, derived in notebooks 04 (shuffled), 07 (sorted), 08 (tied) and 12
+    Each is a sum of named terms, derived in notebooks 05 (shuffled), 06 (sorted), 07 (tied) and 08
     (orthogonal and jittered): E g = Σ mean terms, rms² = E g² = Σ square terms.
 
     Parameters

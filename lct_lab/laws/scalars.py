@@ -1,7 +1,7 @@
 """The loss and the gradients of a1 … a4, from a few moments of the matrix that a start makes.
 
 With x_0 apart, a start makes three things of a signal (the model itself, notebook 01; q and p are
-`Setting`'s; how large the parts are, notebook 04, "Why the laws hold"):
+`Setting`'s; how large the parts are, notebook 05, "Why the laws hold"):
 
     ζ   = a2 Σ_k C_k / √(NM)                             what x_1 … x_{N-1} add to y_0 / a3
     y_0 = a3 (q x_0 + ζ)

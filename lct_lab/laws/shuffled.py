@@ -1,4 +1,4 @@
-"""w and w̃ independent, each in the order drawn: every sum adds up at random (notebook 04).
+"""w and w̃ independent, each in the order drawn: every sum adds up at random (notebook 05).
 
     ∂L/∂w_k = -(a2/√N) g_k T_k        g_k = ∂L/∂X_k, T_k = Σ n sin(w_k n) x_n
     ∂L/∂w̃_k = -(a4/√M) X_k S_k        S_k = Σ n sin(w̃_k n) e_n, e = 2(y - x)

@@ -2,7 +2,7 @@
 
 In a sorted draw w_{k+d} - w_k is a sum of d gaps, each nearly exponential of mean π/M, whose
 characteristic function is φ(v) = 1/(1 - iv) at v = πn/M. Everything here comes from its powers
-(notebook 07), and from the two draws being order statistics of the same rank ("pairing").
+(notebook 06), and from the two draws being order statistics of the same rank ("pairing").
 """
 
 import math
@@ -22,7 +22,7 @@ DEPTH = 40  # times √m: how far the pairing is summed term by term
 
 
 def sorted_profile(v, gamma):
-    """h(v) = (1/U) ∫_0^U S(u, v) du, U = πγ: E y_n² = b σ² (1 + h(πn/M)) (notebook 07, step 2).
+    """h(v) = (1/U) ∫_0^U S(u, v) du, U = πγ: E y_n² = b σ² (1 + h(πn/M)) (notebook 06, step 2).
 
     S(u, v) = uv / (u²v² + (u-v)²) - uv / (u²v² + (u+v)²) is the sum over all distances d in the
     sorted order of 2 Re φ(u)^d Re φ(v)^d: the two sides' cosines at d gaps.
@@ -63,7 +63,7 @@ def matrix(s):
 
 
 def frequencies(s):
-    """{group: Law} of w and w̃, to order M^{-½} (notebook 07, "Frequency gradients")."""
+    """{group: Law} of w and w̃, to order M^{-½} (notebook 06, "Frequency gradients")."""
     f_w, f_w2, f_floor = chain(s.gamma)
     near = pairs_within_resolution(s)
     unit, coloured, share = s.unit / 3, s.unit / 3 * s.signal.colour, s.signal.slope_share

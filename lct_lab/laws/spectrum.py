@@ -1,4 +1,4 @@
-"""What the colour of a table of windows does to the laws (notebook 04, "Coloured input").
+"""What the colour of a table of windows does to the laws (notebook 05, "Coloured input").
 
 With x_0 := 0, X(w) = Σ_n e^{-iwn} x_n and T(w) = Σ_n n e^{-iwn} x_n. A frequency's gradient is a
 product of C_k = Re X(w_k) and T_k = -Im T(w_k), so what its mean square needs of a spectrum is a

@@ -1,4 +1,4 @@
-"""One frequency vector for both sides, w̃ = w: a start that knows its input (notebook 08).
+"""One frequency vector for both sides, w̃ = w: a start that knows its input (notebook 07).
 
 A_nn' = (a2 a4/√(NM)) Σ_k cos(w_k n) cos(w_k n') has the mean α on its diagonal, where the cosine
 meets itself, and the background of an untied start off it. With U = (a2 a4 σ²)² N³/M

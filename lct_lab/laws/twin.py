@@ -4,7 +4,7 @@ A median needs the distribution of a gradient, and that hangs on how the vectors
 each other, frequency by frequency. So frequencies are drawn, always the same, of at most as many
 samples as is quick, at the same N/M. White noise is not drawn: its inner products with the vectors
 are known (`White`). Of a table its own windows are taken (`Windows`). What changes with the size is
-scaled or thinned out: notebook 08 ("The median") derives how.
+scaled or thinned out: notebook 07 ("The median") derives how.
 """
 
 import math
