@@ -166,6 +166,22 @@ def test_a_shared_page_opens_alone_with_its_formulas(project, chromium, tmp_path
     page.context.close()
 
 
+def test_on_a_phone_wide_things_scroll_and_say_so(project, chromium):  # noqa: F811
+    address = project / "build" / "site" / "05-gradients-follow-derived-laws.html"
+    page, _ = open_page(chromium, address, viewport={"width": 390, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for wide in (page.locator(".drawn").first, page.locator(".wide:has(table)").first):
+        wide.scroll_into_view_if_needed()
+        assert wide.evaluate("(e) => e.scrollWidth > 1.2 * e.clientWidth")
+        hinted = "(e) => getComputedStyle(e).maskImage.includes('gradient')"
+        assert wide.evaluate(hinted)
+        wide.evaluate("(e) => { e.scrollLeft = e.scrollWidth; }")
+        page.wait_for_timeout(100)
+        assert not wide.evaluate(hinted), "the end is in sight"
+    page.screenshot(path=SHOTS / "site-phone.png")
+    page.context.close()
+
+
 def test_tables_sort_and_the_theme_turns(project, chromium):  # noqa: F811
     page, _ = open_page(
         chromium, project / "build" / "site" / "05-gradients-follow-derived-laws.html"

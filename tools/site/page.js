@@ -52,6 +52,15 @@ window.MathJax = { tex: { inlineMath: [["$", "$"]], processEscapes: true }, opti
     });
   }
 
+  function hint(region) { // a class while something is out of sight on the right
+    const look = () => {
+      const hidden = region.scrollWidth - region.clientWidth - region.scrollLeft;
+      region.classList.toggle("more", hidden > 4);
+    };
+    region.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(region);
+  }
+
   const does = {
     theme: () => { chosen = root.dataset.theme === "dark" ? "light" : "dark"; paint(); },
     code: (button) => {
@@ -63,6 +72,7 @@ window.MathJax = { tex: { inlineMath: [["$", "$"]], processEscapes: true }, opti
   document.addEventListener("DOMContentLoaded", () => {
     paint();
     document.querySelectorAll("table.dataframe").forEach(sortable);
+    document.querySelectorAll(".wide").forEach(hint);
     document.querySelectorAll("button[data-does]").forEach((button) => {
       button.hidden = button.dataset.does === "code" && !document.querySelector("details");
       button.addEventListener("click", () => does[button.dataset.does](button));
