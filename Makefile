@@ -30,7 +30,7 @@ help:
 	@echo "make site        turn the executed notebooks into pages that open without a network: build/site/index.html"
 	@echo "make share NB=05 one of them as one HTML file, to send: build/share/"
 	@echo "make new NB=20-my-question   start a notebook from the template"
-	@echo "make bench       measure the claims about speed; writes data/bench.csv and figures/bench.*"
+	@echo "make bench       measure the claims about speed; writes data/bench*.csv"
 	@echo "make clean       remove build/ (results stay); rm -r $(VENV) removes the set-up"
 
 venv: $(STAMP)

@@ -1,7 +1,7 @@
 """How fast: the loss and its six gradients by several implementations, and what is claimed of them.
 
 python benchmarks/bench.py        (`make bench`) prints the claims, each a ratio measured in one
-run, and writes data/bench.csv and figures/bench.*
+run, and writes data/bench.csv
 """
 
 import time
@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pandas as pd
 import torch
-from contest import NAMES, agreement, contestants, errors, peak, race
+from contest import agreement, contestants, errors, peak, race
 
 import lct_lab
-from lct_lab import explore, plots, tables
+from lct_lab import explore, tables
 
 MILLION = 10**6
 
@@ -127,23 +127,6 @@ def claim_explorer(claims):
     claims.alone(what, ours, "ms")
 
 
-def draw(cores):
-    """The figure: time against size."""
-    plots.use_style()
-    figure, ax = plots.figure(width=8, height=4.5)
-    sizes = [100, 300, 1000, 3000, 10_000, 100_000, MILLION]
-    for place, name in enumerate(NAMES):
-        if name not in contestants():
-            continue
-        mine = [n for n in sizes if n <= 3000 or name not in ("dense loop", "dense")]
-        times = [race(n, n, (name,), 0.5, {"dense loop": cores})[name] for n in mine]
-        ax.loglog(mine, times, plots.MARKERS[place] + "-", color=plots.COLOURS[place], label=name)
-    ax.set(xlabel="N = M", ylabel="seconds for loss and six gradients", title="Time against size")
-    ax.legend()
-    alt = "Time for a full gradient against size for six implementations."
-    plots.save_figure(figure, "bench", alt=alt)
-
-
 def main():
     cores, claims = torch.get_num_threads(), Claims()
     loop = claim_gradients(claims, cores)
@@ -154,7 +137,6 @@ def main():
     claim_accuracy(claims)
     claim_explorer(claims)
     tables.write(pd.DataFrame(claims.rows), "bench")
-    draw(cores)
 
 
 if __name__ == "__main__":
