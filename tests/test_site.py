@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 ROOT = Path(__file__).resolve().parent.parent
 RENDERED = sorted((ROOT / "notebooks" / "rendered").glob("*.ipynb"))
 PAGES = ["index", *(path.stem for path in RENDERED)]
+LOOKED_AT = ("index", "05-gradients-follow-derived-laws", "11-from-random-to-the-dct")
 
 
 def build(project, *arguments):
@@ -145,14 +146,15 @@ def test_a_browser_shows_it_whole(project, chromium, name):  # noqa: F811
     for width, scheme in ((1280, "light"), (390, "dark")):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
-        if name in ("index", "05-gradients-follow-derived-laws", "11-from-random-to-the-dct"):
+        if name in LOOKED_AT:
             page.screenshot(path=SHOTS / f"site-{name}-{width}-{scheme}.png")
         page.evaluate(
             "document.querySelectorAll('details').forEach((code) => { code.open = true; })"
         )
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        if scheme == "dark" or name in LOOKED_AT:  # the light colours are the same on all pages
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
     assert not wrong
     page.context.close()
 
