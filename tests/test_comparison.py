@@ -271,6 +271,14 @@ def test_a_signal_that_a_law_could_not_say_is_a_sentence(size):
         compare(64, 64, signal=np.random.default_rng(0).standard_normal((40, 64)) * size)
 
 
+@pytest.mark.parametrize("amplitudes", [(1e70,) * 4, (1e-200,) * 4, (1, 1, 0, 1), (1e11, 1, 1, 1)])
+def test_amplitudes_that_a_law_could_not_say_are_a_sentence_alone(amplitudes, recwarn):
+    words = "amplitudes must be None or four numbers other than 0, between 1e-10 and 1e.10 in size"
+    with pytest.raises(ValueError, match=words):
+        compare(64, 64, amplitudes=amplitudes)
+    assert not recwarn
+
+
 def test_what_no_number_of_starts_would_decide_is_left_open():
     law = lct_lab.predict(64, 64).assign(band=1e-12)
     found = judged(probe(64, 64, inits=10), law)

@@ -1,5 +1,8 @@
 """The curvature of the expected loss is a spectrum of sine waves, and Newton's method uses it."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -249,6 +252,23 @@ def test_a_closure_that_says_too_little(closure, error, words):
     with pytest.raises(error, match=words):
         training.SineNewton(model).step(closure)
     assert torch.equal(model.w1, before)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_steps_a_model_of_its_own(copied):
+    def stepped(optimizer):
+        model = optimizer.model
+        loss = training.expected_loss(4, *model.parameters(), scale=1 / 8)
+        loss.backward()
+        optimizer.step(lambda: loss)
+        return model.w1.detach().clone()
+
+    optimizer = training.SineNewton(jittered(8), 0.5, samples=4)
+    before = optimizer.model.w1.detach().clone()
+    own = copied(optimizer)
+    moved = stepped(own)
+    assert not torch.equal(moved, before) and torch.equal(optimizer.model.w1, before)
+    assert torch.equal(stepped(optimizer), moved)
 
 
 # From a random start

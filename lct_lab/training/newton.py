@@ -65,6 +65,10 @@ class SineNewton(torch.optim.Optimizer):
         ]
         super().__init__(groups, {"lr": lr})
 
+    def __getstate__(self):
+        """What copies and pickles hold: torch's own leaves out what it does not know."""
+        return super().__getstate__() | {"model": self.model, "samples": self.samples}
+
     @torch.no_grad()
     def step(self, closure):
         """Step down the gradients that closure() leaves, damped by the loss that it returns."""
