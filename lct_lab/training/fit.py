@@ -149,6 +149,7 @@ class Training:
         finally:  # also when it is interrupted
             self._stretch(self.stretch)
             self._restore(self.frozen)
+            checkpoints.leave(self)
         return Result(
             model=model,
             history=pd.DataFrame(self.history),
@@ -166,7 +167,10 @@ class Training:
         steps, step = range(start, settings.steps), start
         try:
             for step in tqdm(steps, disable=not settings.progress, desc=f"n = {model.n}"):
-                if self.reached() or self.stuck(step):
+                if self.reached():
+                    break
+                if self.stuck(step):
+                    self.keep(step)
                     break
                 self.advance(step)
             self._require_good_end()
@@ -273,9 +277,11 @@ class Training:
         elif loss < self.best.loss:
             self.best = Best(loss, self.last_good, self.best.step)
 
-    def recall(self, best):
+    def recall(self, start, best, last_good):
         """Go on from what a checkpoint remembered."""
+        self.start = start
         self.best = best and Best(**best)
+        self.last_good = last_good
 
     def stuck(self, step):
         """Whether the loss of all samples has not fallen for as long as there is patience."""
@@ -287,8 +293,12 @@ class Training:
         self.history.append(self._row(step, loss))
         if settings.paths:
             self.trace.append(self.model.w1.detach().numpy().copy())
-        if settings.checkpoint:
-            checkpoints.save(settings.checkpoint, self, step + 1)
+        self.keep(step + 1)
+
+    def keep(self, step):
+        """Write the checkpoint, if there is one, from which to go on at this step."""
+        if self.settings.checkpoint:
+            checkpoints.save(self.settings.checkpoint, self, step)
 
     def _row(self, step, loss):
         """Of each group its rms gradient and the length of its step, of w in widths of a bin."""

@@ -178,7 +178,7 @@ def _equal(lct, optimizer, n, names):
         raise ValueError(
             f"rule 'equal' needs a law at n = {n} samples in use, m = {lct.m}: {error}"
         ) from None
-    return {name: scale["a4"] / scale[name] for name in names}
+    return {name: float(scale["a4"] / scale[name]) for name in names}
 
 
 def _measured(model, rule, optimizer, scales):
