@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lct_lab
-from lct_lab import models, training
+from lct_lab import models, signals, training
 from lct_lab.training import checkpoint
 
 TABLE = np.random.default_rng(0).normal(size=(50, 16))
@@ -107,6 +107,47 @@ def test_what_ended_early_ends_as_before_wherever_it_goes_on(path, options, word
         found = train(path, again, **options)
         assert all(map(torch.equal, found.model.parameters(), before))
         assert found.stopped == whole.stopped and found.history.equals(whole.history)
+
+
+def test_an_interrupted_training_goes_on_with_the_very_model(path, monkeypatch):
+    whole, model = train(objective="uniform", batch=5), lct()
+    plain, drawn = signals.draw, []
+
+    def interrupting(*given, **options):
+        drawn.append(1)
+        if len(drawn) in (13, 18):  # some steps after the last checkpoint
+            signal.raise_signal(signal.SIGINT)
+        return plain(*given, **options)
+
+    monkeypatch.setattr(signals, "draw", interrupting)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(path, model, objective="uniform", batch=5)
+    assert same(train(path, model, objective="uniform", batch=5), whole)
+    assert os.listdir(path.parent) == ["state.pt"]
+
+
+KILLED = """
+import os, signal, sys
+import test_checkpoints as tests
+plain, seen = tests.signals.draw, []
+def draw(*given, **options):
+    seen.append(1)
+    if len(seen) == 27:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(*given, **options)
+tests.signals.draw = draw
+tests.train(sys.argv[1], objective="uniform", batch=5)
+"""
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(path):
+    command = [sys.executable, "-c", KILLED, str(path)]
+    process = subprocess.run(command, cwd=os.path.dirname(__file__))
+    assert process.returncode == -signal.SIGKILL and path.exists()
+    options = dict(objective="uniform", batch=5)
+    assert same(train(path, **options), train(**options))
+    assert os.listdir(path.parent) == ["state.pt"]
 
 
 def test_a_model_that_went_on_in_memory_goes_on_from_its_start_too(path):

@@ -364,8 +364,31 @@ def test_a_start_of_ones_own():
         ({"model": torch.nn.Linear(2, 2)}, TypeError, "model must be an LCT, got Linear"),
         ({"patience": 0}, ValueError, "patience must be at least 1, got 0"),
         ({"m": 9, "optimizer": "newton"}, ValueError, "as many frequencies as samples"),
+        (
+            {"optimizer": np.array(["newton"] * 2)},
+            ValueError,
+            "optimizer must be one of sgd, adam, newton, got array",
+        ),
     ],
 )
 def test_starts_that_cannot_be(options, error, words):
     with pytest.raises(error, match=words):
         lct_lab.recover(8, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": -1},
+        {"w": (np.arange(8.0), np.arange(8.0)[::-1])},
+        {"checkpoint": "/nowhere/state.pt"},
+        {"steps": 5, "schedule": training.Constant(9)},
+        {"optimizer": "sgd", "rule": "equal", "steps": 5},
+    ],
+)
+def test_what_does_not_begin_leaves_the_model_as_it_was(options):
+    model = models.LCT(8, 8, seed=3, dtype=torch.float64)
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(ValueError):
+        lct_lab.recover(8, model=model, **{"w": (np.arange(8.0),) * 2} | options)
+    assert all(map(torch.equal, before, model.parameters()))

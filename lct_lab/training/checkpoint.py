@@ -10,7 +10,6 @@ import io
 import os
 from collections import OrderedDict
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
 from types import NoneType
