@@ -69,6 +69,16 @@ def tell(path):
         print(f"written to {os.path.relpath(path)}")
 
 
+def require_path(name, value):
+    """Return `value` as a Path, or raise unless it can be that of a file."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be that of a file, got {short(value)}")
+    path = Path(os.fsdecode(value))
+    if not path.name or "\0" in str(path):
+        raise ValueError(f"{name} must be that of a file, got {str(value)!r}")
+    return path
+
+
 @contextmanager
 def whole(path):
     """A temporary path beside `path`, which takes its name when the block ends: all or nothing.
@@ -80,9 +90,7 @@ def whole(path):
     Its name is one that no other thread, process or host uses. Raises OSError naming `path` where
     it cannot be written.
     """
-    path = Path(path)
-    if "\0" in str(path):
-        raise ValueError(f"path must be that of a file, got {str(path)!r}")
+    path = require_path("path", path)
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{writer}.part")
     try:
@@ -140,15 +148,18 @@ def _says(index):
 def write_raw(table, path):
     """Save raw rows as parquet: exact, with `table.attrs` and the versions, whole or not at all.
 
-    An index that says something becomes columns. The versions are those that `table.attrs` has
-    already, as of rows that were read, else the present ones. The rows' hash goes in as well.
-    Returns the table as it was saved. Raises TypeError for what parquet does not hold or would give
-    back changed, OSError naming the path.
+    An index that says something becomes columns, and names that are categories plain ones. The
+    versions are those that `table.attrs` has already, as of rows that were read, else the present
+    ones. The rows' hash goes in as well. Returns the table as it was saved. Raises ValueError for
+    a name that comes twice, TypeError for what parquet does not hold or would give back changed,
+    OSError naming the path.
     """
     _require_frame(table)
-    saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
-    saved.attrs = {"versions": provenance(), **table.attrs}
     try:
+        saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
+        if saved.columns.dtype == "category":  # which parquet does not have of columns' names
+            saved.columns = list(saved.columns)
+        saved.attrs = {"versions": provenance(), **table.attrs}
         json.dumps(saved.attrs)  # pandas would leave out what is no JSON, with a warning
         saved.attrs |= {"content": _content(saved)}
         data = _encoded(saved)
@@ -166,6 +177,12 @@ def _require_frame(table):
 
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table must be a DataFrame, got {type(table).__name__}")
+    index = [*table.index.names] if _says(table.index) else []
+    names = [name for name in index if name is not None] + list(table.columns)
+    if again := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise ValueError(
+            f"table must have each column once, and none named as its index, got {again[0]} twice"
+        )
 
 
 def _require_the_same_back(table, data):
@@ -224,7 +241,7 @@ def read(*paths):
 def _read(path):
     import pandas as pd
 
-    data = Path(path).read_bytes()
+    data = require_path("paths", path).read_bytes()
     try:
         table = pd.read_parquet(io.BytesIO(data))
         good = table.attrs.get("content") == _content(table)
