@@ -14,7 +14,7 @@ def require_size(name, value, least=1):
 
     From 0 on, as seeds are, of any size; from 1 on at most LARGEST.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not _is_a(Integral, value):
         raise TypeError(f"{name} must be an integer of at least {least}, got {short(value)}")
     if value < least or least and value > LARGEST:
         bound = f"at least {least}" if value < least else f"at most {LARGEST}"
@@ -22,9 +22,14 @@ def require_size(name, value, least=1):
     return int(value)
 
 
+def _is_a(kind, value):
+    """Whether a number is of `kind`: truth and numpy's durations are registered, and are none."""
+    return isinstance(value, kind) and not isinstance(value, (bool, np.timedelta64))
+
+
 def require_number(name, value, what="a real number"):
     """Return `value` as a finite float, or raise."""
-    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
+    if type(value) is not float and not _is_a(Real, value):
         raise TypeError(f"{name} must be {what}, got {short(value)}")
     try:
         number = float(value)
@@ -61,8 +66,8 @@ def require_amplitudes(values):
         if len(found) == 4:
             return found
         error = ValueError
-    except (TypeError, ValueError) as raised:
-        error = type(raised)
+    except (TypeError, ValueError, RuntimeError) as raised:  # of a tensor without numbers
+        error = ValueError if isinstance(raised, RuntimeError) else type(raised)
     raise error(
         f"amplitudes must be four finite numbers (a1, a2, a3, a4) or None, got {short(values)}"
     )
@@ -95,7 +100,7 @@ def require_place(dtype, device):
     gpus = torch.cuda.device_count()
     try:
         place = torch.device(device)
-    except (TypeError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError):
         place = torch.device("meta")
     if place.type != "cpu" and not (place.type == "cuda" and (place.index or 0) < gpus):
         raise ValueError(

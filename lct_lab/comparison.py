@@ -60,7 +60,7 @@ def compare(
     Raises ValueError where no law covers the settings, with the sentence of `predict`, before
     anything is measured, and TypeError or ValueError naming an argument as `probe` does.
     """
-    require_confidence(confidence)
+    confidence = require_confidence(confidence)
     inits = checks.require_size("inits", inits)
     probes.require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     checks.require_place(dtype, device)
@@ -193,7 +193,7 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     where no law covers the settings: then predicted is NaN and the verdict "no law". Raises
     ValueError or TypeError naming what is missing, or comes twice.
     """
-    require_confidence(confidence)
+    confidence = require_confidence(confidence)
     for name in checks.require_names("statistics", statistics):
         checks.require_choice("statistics", name, STATISTICS)
     raw = pd.DataFrame(raw) if isinstance(raw, list) else raw
@@ -261,10 +261,11 @@ def _starts(table, width, inits, level):
 
 
 def require_confidence(value):
-    """Return `value`, or raise unless it is a number between 0 and 1, the ends excluded."""
-    if not 0 < checks.require_number("confidence", value) < 1:
+    """Return `value` as a float, or raise unless it is between 0 and 1, the ends excluded."""
+    number = checks.require_number("confidence", value)
+    if not 0 < number < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {value!r}")
-    return value
+    return number
 
 
 def _measured(raw, confidence, statistic):
@@ -298,7 +299,7 @@ def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=N
     error. unit : what band is relative to, None for |predicted|. Raises ValueError for a band that
     is not positive.
     """
-    require_confidence(confidence)
+    confidence = require_confidence(confidence)
     table = _beside(measured, error, predicted, band)
     known = table["predicted"].notna()
     if interval is None:

@@ -1,5 +1,7 @@
 """Scales against loops and committed tables, and verdicts that do not cry wolf."""
 
+from fractions import Fraction
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -151,6 +153,11 @@ def test_a_recording_is_one_table_of_windows_for_law_and_starts():
     assert set(np.round(windows.std(1), 12)) == {1.0} and len(signals.recording("ecg")) == 1
 
 
+def test_any_real_number_is_a_confidence():
+    found = compare(32, 32, inits=3, confidence=Fraction(9, 10))
+    assert found.table.equals(compare(32, 32, inits=3, confidence=0.9).table)
+
+
 def test_confidence_is_that_of_all_rows_together():
     one, error, band = pd.Series([1.0]), 0.02, 0.05
     many = pd.Series([1.0] * 40)
@@ -187,6 +194,12 @@ def test_verdicts_by_errors_are_those_of_the_committed_table():
         ({"init": "zeros"}, ValueError, "init must be one of"),
         ({"dtype": torch.float16}, TypeError, "dtype must be torch.float32 or torch.float64"),
         ({"signal": "noise"}, ValueError, "signal must be an array or one of"),
+        ({"device": 10**30}, ValueError, "device must be cpu or one of the .* CUDA devices here"),
+        (
+            {"amplitudes": torch.ones(4, device="meta")},
+            ValueError,
+            "amplitudes must be four finite numbers",
+        ),
     ),
 )
 def test_bad_input(change, error, words):

@@ -56,7 +56,7 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     """
     require_choice("rule", rule, RULES)
     require_choice("optimizer", optimizer, OPTIMIZERS)
-    require_positive("lr", lr)
+    lr = require_positive("lr", lr)
     parameters = _trained(model)
     scales = scales if rule in MEASURABLE else None
     _require_factors(model, parameters, rule, scales)

@@ -10,6 +10,7 @@ from lct_lab.checks import require_choice, require_size
 from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training.fit import fit
+from lct_lab.training.loss import as_frequencies
 from lct_lab.training.rates import OPTIMIZERS
 from lct_lab.training.schedules import CoarseToFine, LookBack
 from lct_lab.training.settings import require_model
@@ -126,7 +127,7 @@ def _frequencies(model, w):
             f"w must be two vectors of m = {model.m} frequencies for an untied model, "
             f"got an array of shape {np.shape(w)}"
         )
-    sides = [_numbers(side) for side in sides]
+    sides = [as_frequencies(side) for side in sides]
     for name, values in zip(names, sides, strict=True):
         if values.shape != (model.m,):
             raise ValueError(
@@ -140,20 +141,6 @@ def _frequencies(model, w):
 def _put(model, frequencies):
     for name, values in frequencies.items():
         getattr(model, name).copy_(values)
-
-
-def _numbers(w):
-    """Frequencies as an array of finite numbers."""
-    try:
-        values = np.asarray(w.detach() if isinstance(w, torch.Tensor) else w)
-    except (TypeError, ValueError):
-        values = np.empty(0, object)
-    if values.dtype.kind not in "fiu" or np.ma.isMaskedArray(w):
-        raise TypeError(f"w must be real numbers, got {type(w).__name__} of {values.dtype}")
-    values = values.astype(float)
-    if not np.isfinite(values).all():
-        raise ValueError("w must be finite, got a NaN or an infinity")
-    return values
 
 
 def _require_sorted(model):
