@@ -1,6 +1,7 @@
 """The sentences that bad input gets: each names the argument, what was expected and what came."""
 
 import math
+from collections.abc import Hashable
 from numbers import Integral, Real
 from reprlib import repr as short
 
@@ -183,9 +184,11 @@ def require_scalar(name, value, like):
 
 def require_names(name, value):
     """Return one name or several, such as of columns, as a list of at least one."""
-    names = [value] if isinstance(value, str) else value
-    known = hasattr(names, "__iter__") and all(isinstance(each, str) for each in names)
-    if not known or not (found := list(names)):
+    try:
+        found = [value] if isinstance(value, str) else list(value)
+    except TypeError:
+        found = []
+    if not found or not all(isinstance(each, str) for each in found):
         raise TypeError(
             f"{name} must be the name of a column or a list of such, got {short(value)}"
         )
@@ -198,6 +201,9 @@ def require_columns(name, table, columns):
 
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{name} must be a DataFrame, got {type(table).__name__}")
+    for column in columns:
+        if not isinstance(column, Hashable):
+            raise TypeError(f"{name} must be asked for columns by their names, got {short(column)}")
     if missing := [column for column in columns if column not in table]:
         expected = ", ".join(columns)
         raise ValueError(f"{name} must have the columns {expected}, got none called {missing}")

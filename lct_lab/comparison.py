@@ -9,6 +9,8 @@ which of the two `lct_lab.compare` were would depend on what had been imported b
 """
 
 from dataclasses import dataclass
+from numbers import Real
+from reprlib import repr as short
 
 import numpy as np
 import pandas as pd
@@ -336,10 +338,25 @@ def by_errors(measured, predicted, band, error=None):
 
 
 def _beside(measured, error, predicted, band):
+    given = {"measured": measured, "error": error, "predicted": predicted, "band": band}
+    for name, value in given.items():
+        _require_reals(name, value)
     if np.any(np.asarray(band) <= 0):
         raise ValueError(f"band must be a positive relative width, got {band!r}")
-    table = pd.DataFrame({"measured": measured, "error": error, "predicted": predicted})
-    return table.assign(ratio=table["measured"] / table["predicted"], band=band)
+    if np.any(np.asarray(error) < 0):
+        raise ValueError(f"error must be a standard error of at least 0, got {error!r}")
+    alone = all(np.ndim(value) == 0 for value in given.values())
+    table = pd.DataFrame(given, index=[0] if alone else None)
+    table.insert(3, "ratio", table["measured"] / table["predicted"])
+    return table
+
+
+def _require_reals(name, value):
+    """Raise unless `value` is a real number, or a column of such; NaN is what is not known."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    column = isinstance(value, (pd.Series, np.ndarray)) and value.ndim < 2
+    if not number and not (column and pd.api.types.is_any_real_numeric_dtype(value)):
+        raise TypeError(f"{name} must be a real number or a column of such, got {short(value)}")
 
 
 def _words(within, outside):

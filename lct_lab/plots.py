@@ -324,11 +324,23 @@ def _statistics_beside(ax, table):
 
 
 def slope(ax, power, anchor, label=None, span=None):
-    """A dashed line y = y0 (x/x0)^power through `anchor` = (x0, y0) across `span`, labelled."""
+    """A dashed line y = y0 (x/x0)^power through `anchor` = (x0, y0) across `span`, labelled.
+
+    Raises TypeError or ValueError naming the argument.
+    """
     import numpy as np
 
-    ends = np.array(ax.get_xlim() if span is None else span, dtype=float)
-    x0, y0 = anchor
-    line = y0 * (ends / x0) ** power
-    ax.plot(ends, line, "--", color=GREY, lw=1.1, label=label, scalex=False)
-    return ax
+    drawn = _axes(ax)
+    exponent = require_number("power", power)
+    x0, y0 = _pair("anchor", anchor)
+    ends = np.array(_pair("span", drawn.get_xlim() if span is None else span))
+    line = y0 * (ends / x0) ** exponent
+    drawn.plot(ends, line, "--", color=GREY, lw=1.1, label=label, scalex=False)
+    return drawn
+
+
+def _pair(name, values):
+    """Return two finite numbers, or raise."""
+    if not hasattr(values, "__len__") or isinstance(values, (str, bytes)) or len(values) != 2:
+        raise TypeError(f"{name} must be two numbers, got {values!r}")
+    return [require_number(name, value) for value in values]

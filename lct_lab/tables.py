@@ -18,6 +18,7 @@ import numpy as np
 from lct_lab import scaling
 from lct_lab.checks import (
     require_choice,
+    require_columns,
     require_names,
     require_number,
     require_size,
@@ -332,7 +333,7 @@ def ratios(table, to="a2", column="median_abs"):
     (column,) = require_names("column", [column])
     require_table("table", table, ["init", "group"], [column], once=True)
     wide = table.pivot(index="init", columns="group", values=column)
-    if to not in wide:
+    if not isinstance(to, str) or to not in wide:
         raise ValueError(f"to must be one of the groups {', '.join(wide)}, got {to!r}")
     if not (known := wide[to].abs() > 0).all():
         raise ValueError(
@@ -358,9 +359,10 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
 
 def _require_resampling(draws, level, seed):
     """Return what a bootstrap is asked for, or raise."""
-    if not 0 < require_number("level", level) < 1:
+    number = require_number("level", level)
+    if not 0 < number < 1:
         raise ValueError(f"level must be between 0 and 1, got {level!r}")
-    return require_size("draws", draws), level, require_size("seed", seed, 0)
+    return require_size("draws", draws), number, require_size("seed", seed, 0)
 
 
 def _require_list(name, values):
@@ -369,6 +371,8 @@ def _require_list(name, values):
         array = np.asarray(values)
     except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor with a graph
         array = np.asarray(None)
+    if np.ma.is_masked(values):
+        raise TypeError(f"{name} must be a list without a mask, got masked entries")
     if array.dtype.kind not in "iuf" or array.ndim != 1 or not array.size:
         got = f"{array.dtype} of shape {array.shape}" if array.ndim else type(values).__name__
         raise TypeError(f"{name} must be a list of at least one real number, got {got}")
@@ -412,8 +416,9 @@ def fit_exponents(
     import pandas as pd
 
     sizes = require_names("sizes", sizes)
+    require_columns("table", table, ["group"])
     resampling = _require_resampling(draws, level, seed)
-    if predicted == "predicted" and predicted not in table:
+    if isinstance(predicted, str) and predicted == "predicted" and predicted not in table:
         predicted = None
     columns = require_names(
         "value and predicted", [value] if predicted is None else [value, predicted]

@@ -211,6 +211,18 @@ def test_bands_and_rows_that_cannot_be_judged_are_named():
     for policy in (lambda m: judge(m, 0.1, 1.0, 0), lambda m: by_errors(m, 1.0, 0)):
         with pytest.raises(ValueError, match="band must be a positive relative width, got 0"):
             policy(pd.Series([1.0]))
+    one = pd.Series([1.0])
+    for given, words in (
+        ((None, 0.1, one, 0.1), "measured must be a real number or a column of such, got None"),
+        ((one, "0.1", one, 0.1), "error must be a real number or a column of such, got '0.1'"),
+        ((one, -0.1, one, 0.1), "error must be a standard error of at least 0, got -0.1"),
+        ((one, 0.1, one * 1j, 0.1), "predicted must be a real number or a column of such"),
+        ((one, 0.1, one, "a"), "band must be a real number or a column of such, got 'a'"),
+    ):
+        for policy in (judge, lambda m, e, p, b: by_errors(m, p, b, e)):
+            with pytest.raises((TypeError, ValueError), match=words):
+                policy(*given)
+    assert by_errors(1.0, 1.0, 0.1)["verdict"].item() == "within"
     with pytest.raises(ValueError, match=r"raw must have the columns .* none called \['init'\]"):
         judged(pd.DataFrame({"group": ["a1"]}), None)
 

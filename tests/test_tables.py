@@ -2,6 +2,7 @@
 
 import resource
 from contextlib import contextmanager
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -383,3 +384,18 @@ def test_names_that_come_twice_are_refused_and_those_of_categories_kept(out):
     wide = table.set_axis(pd.CategoricalIndex(["p", "q", "r"]), axis=1)
     tables.write_raw(wide, out / "x.parquet")
     assert tables.read(out / "x.parquet").to_dict() == wide.to_dict()
+
+
+def test_what_is_asked_for_by_no_name_is_a_sentence():
+    raw = lct_lab.probe(20, 15, inits=3)
+    for call, words in (
+        (lambda: tables.ratios(raw, to=["a2"]), "to must be one of the groups a1, .* got ..a2"),
+        (lambda: tables.scale(raw, by=np.array(3)), "by must be the name of a column or a list"),
+        (lambda: tables.fit_exponents(None), "table must be a DataFrame, got NoneType"),
+        (lambda: tables.fit_exponents(raw, predicted=np.zeros(0)), "value and predicted must be"),
+        (lambda: tables.bootstrap(np.ma.masked_less([1, 2], 2)), "values must be a list without"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            call()
+    exact = tables.bootstrap([1.0, 2.0], level=Fraction(1, 2))
+    assert exact == tables.bootstrap([1.0, 2.0], level=0.5)
