@@ -157,6 +157,17 @@ def test_a_model_that_went_on_in_memory_goes_on_from_its_start_too(path):
     assert same(train(path), whole)
 
 
+def test_a_model_with_numbers_of_its_own_goes_on_too(path):
+    class Noted(models.LCT):
+        def __init__(self):
+            super().__init__(16, 12, tied=True, seed=5, dtype=torch.float64)
+            self.register_buffer("note", torch.tensor(torch.inf))
+
+    whole = train(model=Noted())
+    train(path, Noted(), steps=20)
+    assert same(train(path, Noted()), whole)
+
+
 def test_a_rate_of_numpy_s_numbers_can_be_gone_on_with(path):
     schedule = training.CoarseToFine(32, np.int64(40), start=32, share=np.float64(0.5))
     options = dict(lr=np.float64(0.01), rule="equal", optimizer="sgd", schedule=schedule)

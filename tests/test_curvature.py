@@ -243,6 +243,11 @@ def test_what_newton_s_method_cannot_take(model, options, error, words):
         (None, TypeError, "closure must return the loss, which damps the step, got None"),
         (lambda: 0.5, ValueError, "closure must return a finite loss, a tensor, got 0.5"),
         (lambda: torch.tensor(np.nan), ValueError, "closure must return a finite loss"),
+        (
+            lambda: torch.tensor(-0.5),
+            ValueError,
+            "closure must return a loss of at least 0, got -0",
+        ),
         (lambda: torch.tensor(0.5), ValueError, "closure must leave gradients, got none for a1"),
     ],
 )

@@ -1,5 +1,6 @@
 """The expected loss is the definition's; training finds the DCT, or says why not."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -395,6 +396,18 @@ def test_an_exploding_loss_ends_with_the_last_good_state():
     found = training.fit(model, steps=500, lr=1e3, optimizer="sgd", rule="raw")
     assert "the loss is not finite, and" in found.stopped
     assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_frequencies_that_have_lost_their_digits_end_it():
+    class Scattered(training.Constant):
+        def spread(self, step):
+            return 1e300
+
+    for optimizer in ("newton", "adam"):
+        model = models.LCT(8, 8, tied=True, seed=0, dtype=torch.float64)
+        options = dict(steps=60, lr=0.1, schedule=Scattered(8), optimizer=optimizer)
+        stopped = training.fit(model, **options).stopped
+        assert re.match("stopped at step .*: the loss is -.*e.300 have lost their digits", stopped)
 
 
 def test_early_stop():

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import io
 import os
-from collections import OrderedDict
 from importlib.metadata import version
 from pathlib import Path
 from reprlib import repr as short
@@ -23,7 +22,7 @@ MAGIC = b"lct_lab checkpoint 5\n"  # its number changes when older files give ot
 ENTRIES = {
     "settings": dict,
     "start": str,
-    "model": OrderedDict,
+    "model": dict,
     "frozen": dict,
     "optimizer": dict,
     "generator": dict,
@@ -83,7 +82,7 @@ def save(path, training, step):
     state = {
         "settings": _settings(training),
         "start": training.start,
-        "model": training.model.state_dict(),
+        "model": training.copy(),
         "frozen": training.frozen,
         "optimizer": training.optimizer.state_dict()["state"],  # its groups go by the settings
         "generator": training.generator.bit_generator.state,
@@ -131,17 +130,17 @@ def load(path, training):
         _require_parameters(state, training)
         _require_remembered(state["optimizer"], training)
     _require_start(path, state, training)
-    before = {name: value.clone() for name, value in training.model.state_dict().items()}
+    before = training.copy()
     with _of_fit(path):
         try:
             training.generator.bit_generator.state = state["generator"]
             own = training.optimizer.state_dict()
             training.optimizer.load_state_dict(own | {"state": state["optimizer"]})
-            training.model.load_state_dict(state["model"])
+            training.restore(state["model"])
             training.recall(state["start"], state["best"], state["last_good"])
             _keep_rows(training, state)
         except Exception:
-            training.model.load_state_dict(before)
+            training.restore(before)
             raise
     return state["step"]
 
