@@ -31,7 +31,8 @@ help:
 	@echo "make share NB=05 one of them as one HTML file, to send: build/share/"
 	@echo "make new NB=20-my-question   start a notebook from the template"
 	@echo "make bench       measure the claims about speed; writes data/bench*.csv"
-	@echo "make clean       remove build/ (results stay); rm -r $(VENV) removes the set-up"
+	@echo "make clean       remove build/, runs with P= too (data/, figures/ and what you saved in the lab stay);"
+	@echo "                 rm -r $(VENV) removes the set-up"
 
 venv: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
@@ -70,7 +71,13 @@ bench: $(STAMP)
 	@LCT_LAB_OUT=. $(PY) benchmarks/bench.py
 	@LCT_LAB_OUT=. $(PY) benchmarks/sweep.py
 
+# What was changed or made in the lab is someone's work, and the one thing that no command makes again.
 clean:
-	@for place in build/* .pytest_cache .ruff_cache .hypothesis; do \
-	  if test -e "$$place"; then echo "removing $$place, $$(du -sh "$$place" | cut -f1)"; fi; done
-	@rm -rf build .pytest_cache .ruff_cache .hypothesis
+	@own=""; for copy in build/lab/*.ipynb; do \
+	  if test -e "$$copy" && ! cmp -s "$$copy" "notebooks/$${copy##*/}"; then own="$$own, $${copy##*/}"; fi; done; \
+	for place in build/* .pytest_cache .ruff_cache .hypothesis; do \
+	  if test "$$place" = build/lab && test "$$own"; then \
+	    echo "keeping build/lab, with your own: $${own#, } (rm -r build/lab removes it)"; \
+	  elif test -e "$$place"; then \
+	    echo "removing $$place, $$(du -sh "$$place" | cut -f1)"; rm -rf "$$place"; fi; done
+	@test -e build/lab || rm -rf build

@@ -1,6 +1,7 @@
 """The sentences that bad input gets: each names the argument, what was expected and what came."""
 
 import math
+from collections.abc import Hashable
 from numbers import Integral, Real
 from reprlib import repr as short
 
@@ -14,7 +15,7 @@ def require_size(name, value, least=1):
 
     From 0 on, as seeds are, of any size; from 1 on at most LARGEST.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not _is_a(Integral, value):
         raise TypeError(f"{name} must be an integer of at least {least}, got {short(value)}")
     if value < least or least and value > LARGEST:
         bound = f"at least {least}" if value < least else f"at most {LARGEST}"
@@ -22,9 +23,14 @@ def require_size(name, value, least=1):
     return int(value)
 
 
+def _is_a(kind, value):
+    """Whether a number is of `kind`: truth and numpy's durations are registered, and are none."""
+    return isinstance(value, kind) and not isinstance(value, (bool, np.timedelta64))
+
+
 def require_number(name, value, what="a real number"):
     """Return `value` as a finite float, or raise."""
-    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
+    if type(value) is not float and not _is_a(Real, value):
         raise TypeError(f"{name} must be {what}, got {short(value)}")
     try:
         number = float(value)
@@ -61,8 +67,8 @@ def require_amplitudes(values):
         if len(found) == 4:
             return found
         error = ValueError
-    except (TypeError, ValueError) as raised:
-        error = type(raised)
+    except (TypeError, ValueError, RuntimeError) as raised:  # of a tensor without numbers
+        error = ValueError if isinstance(raised, RuntimeError) else type(raised)
     raise error(
         f"amplitudes must be four finite numbers (a1, a2, a3, a4) or None, got {short(values)}"
     )
@@ -95,7 +101,7 @@ def require_place(dtype, device):
     gpus = torch.cuda.device_count()
     try:
         place = torch.device(device)
-    except (TypeError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError):
         place = torch.device("meta")
     if place.type != "cpu" and not (place.type == "cuda" and (place.index or 0) < gpus):
         raise ValueError(
@@ -178,9 +184,11 @@ def require_scalar(name, value, like):
 
 def require_names(name, value):
     """Return one name or several, such as of columns, as a list of at least one."""
-    names = [value] if isinstance(value, str) else value
-    known = hasattr(names, "__iter__") and all(isinstance(each, str) for each in names)
-    if not known or not (found := list(names)):
+    try:
+        found = [value] if isinstance(value, str) else list(value)
+    except TypeError:
+        found = []
+    if not found or not all(isinstance(each, str) for each in found):
         raise TypeError(
             f"{name} must be the name of a column or a list of such, got {short(value)}"
         )
@@ -193,6 +201,9 @@ def require_columns(name, table, columns):
 
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{name} must be a DataFrame, got {type(table).__name__}")
+    for column in columns:
+        if not isinstance(column, Hashable):
+            raise TypeError(f"{name} must be asked for columns by their names, got {short(column)}")
     if missing := [column for column in columns if column not in table]:
         expected = ", ".join(columns)
         raise ValueError(f"{name} must have the columns {expected}, got none called {missing}")

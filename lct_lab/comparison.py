@@ -9,6 +9,8 @@ which of the two `lct_lab.compare` were would depend on what had been imported b
 """
 
 from dataclasses import dataclass
+from numbers import Real
+from reprlib import repr as short
 
 import numpy as np
 import pandas as pd
@@ -60,7 +62,7 @@ def compare(
     Raises ValueError where no law covers the settings, with the sentence of `predict`, before
     anything is measured, and TypeError or ValueError naming an argument as `probe` does.
     """
-    require_confidence(confidence)
+    confidence = require_confidence(confidence)
     inits = checks.require_size("inits", inits)
     probes.require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     checks.require_place(dtype, device)
@@ -193,7 +195,7 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     where no law covers the settings: then predicted is NaN and the verdict "no law". Raises
     ValueError or TypeError naming what is missing, or comes twice.
     """
-    require_confidence(confidence)
+    confidence = require_confidence(confidence)
     for name in checks.require_names("statistics", statistics):
         checks.require_choice("statistics", name, STATISTICS)
     raw = pd.DataFrame(raw) if isinstance(raw, list) else raw
@@ -261,10 +263,11 @@ def _starts(table, width, inits, level):
 
 
 def require_confidence(value):
-    """Return `value`, or raise unless it is a number between 0 and 1, the ends excluded."""
-    if not 0 < checks.require_number("confidence", value) < 1:
+    """Return `value` as a float, or raise unless it is between 0 and 1, the ends excluded."""
+    number = checks.require_number("confidence", value)
+    if not 0 < number < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {value!r}")
-    return value
+    return number
 
 
 def _measured(raw, confidence, statistic):
@@ -298,7 +301,7 @@ def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=N
     error. unit : what band is relative to, None for |predicted|. Raises ValueError for a band that
     is not positive.
     """
-    require_confidence(confidence)
+    confidence = require_confidence(confidence)
     table = _beside(measured, error, predicted, band)
     known = table["predicted"].notna()
     if interval is None:
@@ -335,10 +338,25 @@ def by_errors(measured, predicted, band, error=None):
 
 
 def _beside(measured, error, predicted, band):
+    given = {"measured": measured, "error": error, "predicted": predicted, "band": band}
+    for name, value in given.items():
+        _require_reals(name, value)
     if np.any(np.asarray(band) <= 0):
         raise ValueError(f"band must be a positive relative width, got {band!r}")
-    table = pd.DataFrame({"measured": measured, "error": error, "predicted": predicted})
-    return table.assign(ratio=table["measured"] / table["predicted"], band=band)
+    if np.any(np.asarray(error) < 0):
+        raise ValueError(f"error must be a standard error of at least 0, got {error!r}")
+    alone = all(np.ndim(value) == 0 for value in given.values())
+    table = pd.DataFrame(given, index=[0] if alone else None)
+    table.insert(3, "ratio", table["measured"] / table["predicted"])
+    return table
+
+
+def _require_reals(name, value):
+    """Raise unless `value` is a real number, or a column of such; NaN is what is not known."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    column = isinstance(value, (pd.Series, np.ndarray)) and value.ndim < 2
+    if not number and not (column and pd.api.types.is_any_real_numeric_dtype(value)):
+        raise TypeError(f"{name} must be a real number or a column of such, got {short(value)}")
 
 
 def _words(within, outside):

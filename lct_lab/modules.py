@@ -46,13 +46,14 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
 def _gradients(trained, value, curvature):
     """The rows of one module: of every parameter its gradient's summaries, loss and curvature."""
     parameters = list(trained.values())
-    found = torch.autograd.grad(
+    slopes = torch.autograd.grad(
         value, parameters, create_graph=curvature > 0, materialize_grads=True
     )
+    found = [slope.to_dense() for slope in slopes]
     rows = []
     for name, gradient in zip(trained, found, strict=True):
         _require_finite("gradients", name, gradient)
-        entries = gradient.detach().to_dense().double().cpu().reshape(1, -1).numpy()
+        entries = gradient.detach().double().cpu().reshape(1, -1).numpy()
         summary = {column: values.item() for column, values in _summaries(entries).items()}
         rows.append({"group": name, **summary, "loss": value.item()})
     if curvature:
@@ -64,7 +65,7 @@ def _gradients(trained, value, curvature):
 
 
 def _require_finite(what, name, values):
-    if not torch.isfinite(values.detach().to_dense()).all():
+    if not torch.isfinite(values.detach()).all():
         raise ValueError(
             f"loss must have finite {what}, got a NaN or an infinity in that of {name}"
         )
@@ -88,7 +89,7 @@ def _mean_diagonals(gradients, parameters, draws):
             materialize_grads=True,
         )
         for place, (v, Hv) in enumerate(zip(signs, products, strict=True)):
-            means[place] += (v * Hv).mean().item() / draws
+            means[place] += (v * Hv.to_dense()).mean().item() / draws
     return means
 
 
@@ -97,7 +98,7 @@ def _require_arguments(build, sizes, batch, loss):
     for name, function in (("build", build), ("batch", batch), ("loss", loss)):
         if not callable(function):
             raise TypeError(f"{name} must be a function, got {function!r}")
-    if not hasattr(sizes, "__iter__"):
+    if getattr(sizes, "ndim", 1) == 0 or not hasattr(sizes, "__iter__"):
         raise TypeError(f"sizes must be a list of at least one size, got {sizes!r}")
     checked = [checks.require_size("sizes", size) for size in sizes]
     if not checked:
@@ -120,6 +121,8 @@ def _require_trained(module):
             raise ValueError(
                 f"build must return a module whose parameters have entries, got none in {name}"
             )
+        if parameter.is_meta:
+            raise ValueError(f"build must return a module with numbers, got {name} on meta")
         if parameter.is_complex():
             raise TypeError(
                 f"build must return a module of real parameters, got {name} of {parameter.dtype}"

@@ -8,6 +8,7 @@ part, odd ones ±(j/N) v_j/2 the sines into the imaginary part. Single precision
 double, whose phases w j it would spoil.
 """
 
+import atexit
 import math
 import os
 import threading
@@ -263,6 +264,13 @@ def _plans(modes, count, double, threads, thread, process):
     else:  # upsampfac, if it were left to finufft, would change with the points
         options |= {"eps": 1e-11 if double else 1e-7, "upsampfac": 2}
     return finufft.Plan(2, (modes,), **options)
+
+
+@atexit.register
+def _forget():
+    """Let go of all plans while finufft is still there to take them back."""
+    _workspaces.cache_clear()
+    _plans.cache_clear()
 
 
 def _set_points(plan, w):

@@ -6,7 +6,7 @@ A table comes in, an Axes goes out.
 from contextlib import ExitStack
 
 from lct_lab import tables
-from lct_lab.checks import require_columns
+from lct_lab.checks import require_columns, require_number
 from lct_lab.init import GROUPS
 
 # Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker
@@ -98,9 +98,9 @@ def save_figure(figure, name, alt):
 
 
 def _require_picture(figure, alt):
-    from matplotlib.figure import FigureBase
+    from matplotlib.figure import Figure
 
-    if not isinstance(figure, FigureBase):
+    if not isinstance(figure, Figure):
         raise TypeError(f"figure must be a matplotlib Figure, got {type(figure).__name__}")
     wanted = "alt must be a sentence for readers who cannot see the figure"
     if not isinstance(alt, str):
@@ -126,25 +126,51 @@ class Picture:
 
 
 def _axes(ax, **options):
-    return figure(**options)[1] if ax is None else ax
+    from matplotlib.axes import Axes
+
+    if ax is None:
+        return figure(**options)[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be a matplotlib Axes, got {type(ax).__name__}")
+    return ax
 
 
 def matrix(values, *, ax=None, title=None, limit=None):
-    """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero."""
-    import numpy as np
+    """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero.
 
-    values = np.asarray(values)
-    if values.ndim != 2 or not values.size or values.dtype.kind not in "biuf":
-        raise TypeError(f"values must be a matrix of real numbers, got shape {values.shape}")
+    limit : the value at either end of the scale; None, the largest of the matrix. Raises TypeError
+    or ValueError naming the argument.
+    """
+    values = _require_matrix(values)
+    ends = abs(values).max() if limit is None else require_number("limit", limit)
+    if ends < 0:
+        raise ValueError(f"limit must be at least 0, got {limit!r}")
     ax = _axes(ax, width=4.5)
-    limit = abs(values).max() if limit is None else limit
     image = ax.imshow(
-        values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto"
+        values, cmap="RdBu_r", vmin=-ends, vmax=ends, interpolation="nearest", aspect="auto"
     )
     ax.grid(False)
     ax.figure.colorbar(image, ax=ax, shrink=0.9)
     ax.set_title(title)
     return ax
+
+
+def _require_matrix(values):
+    """Return `values` as a float array of two axes, or raise."""
+    import numpy as np
+
+    wanted = "values must be a matrix of real numbers"
+    if np.ma.is_masked(values):
+        raise TypeError(f"{wanted}, got masked entries")
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged, or a tensor with a graph
+        raise TypeError(f"{wanted}, got {type(values).__name__}: {error}") from None
+    if found.ndim != 2 or not found.size or found.dtype.kind not in "biuf":
+        raise TypeError(f"{wanted}, got {found.dtype} of shape {found.shape}")
+    if not np.isfinite(found).all():
+        raise ValueError("values must be finite, got a NaN or an infinity")
+    return found.astype(float)
 
 
 def strips(table, *, value="mean_abs", by="group", ax=None):
@@ -298,11 +324,23 @@ def _statistics_beside(ax, table):
 
 
 def slope(ax, power, anchor, label=None, span=None):
-    """A dashed line y = y0 (x/x0)^power through `anchor` = (x0, y0) across `span`, labelled."""
+    """A dashed line y = y0 (x/x0)^power through `anchor` = (x0, y0) across `span`, labelled.
+
+    Raises TypeError or ValueError naming the argument.
+    """
     import numpy as np
 
-    ends = np.array(ax.get_xlim() if span is None else span, dtype=float)
-    x0, y0 = anchor
-    line = y0 * (ends / x0) ** power
-    ax.plot(ends, line, "--", color=GREY, lw=1.1, label=label, scalex=False)
-    return ax
+    drawn = _axes(ax)
+    exponent = require_number("power", power)
+    x0, y0 = _pair("anchor", anchor)
+    ends = np.array(_pair("span", drawn.get_xlim() if span is None else span))
+    line = y0 * (ends / x0) ** exponent
+    drawn.plot(ends, line, "--", color=GREY, lw=1.1, label=label, scalex=False)
+    return drawn
+
+
+def _pair(name, values):
+    """Return two finite numbers, or raise."""
+    if not hasattr(values, "__len__") or isinstance(values, (str, bytes)) or len(values) != 2:
+        raise TypeError(f"{name} must be two numbers, got {values!r}")
+    return [require_number(name, value) for value in values]

@@ -1,6 +1,7 @@
 """Synthetic noise, recordings that ship with well-kept packages, and the user's own arrays."""
 
 from functools import cache
+from reprlib import repr as short
 
 import numpy as np
 
@@ -55,7 +56,10 @@ def windows(signal, n, starts, channels=None):
 
     Raises ValueError or TypeError naming the argument, also for a window that is constant.
     """
-    source = recording(check(signal, n)) if isinstance(signal, str) else _channels(signal, n)
+    if isinstance(signal, str):
+        source = recording(check(require_choice("signal", signal, RECORDINGS), n))
+    else:
+        source = _channels(signal, n)
     starts, channels = _places(source.shape, n, starts, channels)
     cut = np.stack([source[c, s : s + n] for c, s in zip(channels, starts, strict=True)])
     name = f"signal {signal!r}" if isinstance(signal, str) else "signal"
@@ -112,8 +116,9 @@ def _places(shape, n, starts, channels):
 
 
 def _integers(name, values):
-    if isinstance(values, str) or not hasattr(values, "__iter__") or np.ndim(values) != 1:
-        raise TypeError(f"{name} must be a list of integers, got {values!r}")
+    flat = getattr(values, "ndim", 1) == 1
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__") or not flat:
+        raise TypeError(f"{name} must be a list of integers, got {short(values)}")
     return [require_size(name, value, 0) for value in values]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from lct_lab import scaling
 from lct_lab.checks import (
     require_choice,
+    require_columns,
     require_names,
     require_number,
     require_size,
@@ -69,6 +70,16 @@ def tell(path):
         print(f"written to {os.path.relpath(path)}")
 
 
+def require_path(name, value):
+    """Return `value` as a Path, or raise unless it can be that of a file."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be that of a file, got {short(value)}")
+    path = Path(os.fsdecode(value))
+    if not path.name or "\0" in str(path):
+        raise ValueError(f"{name} must be that of a file, got {str(value)!r}")
+    return path
+
+
 @contextmanager
 def whole(path):
     """A temporary path beside `path`, which takes its name when the block ends: all or nothing.
@@ -80,9 +91,7 @@ def whole(path):
     Its name is one that no other thread, process or host uses. Raises OSError naming `path` where
     it cannot be written.
     """
-    path = Path(path)
-    if "\0" in str(path):
-        raise ValueError(f"path must be that of a file, got {str(path)!r}")
+    path = require_path("path", path)
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{writer}.part")
     try:
@@ -140,15 +149,18 @@ def _says(index):
 def write_raw(table, path):
     """Save raw rows as parquet: exact, with `table.attrs` and the versions, whole or not at all.
 
-    An index that says something becomes columns. The versions are those that `table.attrs` has
-    already, as of rows that were read, else the present ones. The rows' hash goes in as well.
-    Returns the table as it was saved. Raises TypeError for what parquet does not hold or would give
-    back changed, OSError naming the path.
+    An index that says something becomes columns, and names that are categories plain ones. The
+    versions are those that `table.attrs` has already, as of rows that were read, else the present
+    ones. The rows' hash goes in as well. Returns the table as it was saved. Raises ValueError for
+    a name that comes twice, TypeError for what parquet does not hold or would give back changed,
+    OSError naming the path.
     """
     _require_frame(table)
-    saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
-    saved.attrs = {"versions": provenance(), **table.attrs}
     try:
+        saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
+        if saved.columns.dtype == "category":  # which parquet does not have of columns' names
+            saved.columns = list(saved.columns)
+        saved.attrs = {"versions": provenance(), **table.attrs}
         json.dumps(saved.attrs)  # pandas would leave out what is no JSON, with a warning
         saved.attrs |= {"content": _content(saved)}
         data = _encoded(saved)
@@ -166,6 +178,12 @@ def _require_frame(table):
 
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table must be a DataFrame, got {type(table).__name__}")
+    index = [*table.index.names] if _says(table.index) else []
+    names = [name for name in index if name is not None] + list(table.columns)
+    if again := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise ValueError(
+            f"table must have each column once, and none named as its index, got {again[0]} twice"
+        )
 
 
 def _require_the_same_back(table, data):
@@ -224,7 +242,7 @@ def read(*paths):
 def _read(path):
     import pandas as pd
 
-    data = Path(path).read_bytes()
+    data = require_path("paths", path).read_bytes()
     try:
         table = pd.read_parquet(io.BytesIO(data))
         good = table.attrs.get("content") == _content(table)
@@ -315,7 +333,7 @@ def ratios(table, to="a2", column="median_abs"):
     (column,) = require_names("column", [column])
     require_table("table", table, ["init", "group"], [column], once=True)
     wide = table.pivot(index="init", columns="group", values=column)
-    if to not in wide:
+    if not isinstance(to, str) or to not in wide:
         raise ValueError(f"to must be one of the groups {', '.join(wide)}, got {to!r}")
     if not (known := wide[to].abs() > 0).all():
         raise ValueError(
@@ -341,9 +359,10 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
 
 def _require_resampling(draws, level, seed):
     """Return what a bootstrap is asked for, or raise."""
-    if not 0 < require_number("level", level) < 1:
+    number = require_number("level", level)
+    if not 0 < number < 1:
         raise ValueError(f"level must be between 0 and 1, got {level!r}")
-    return require_size("draws", draws), level, require_size("seed", seed, 0)
+    return require_size("draws", draws), number, require_size("seed", seed, 0)
 
 
 def _require_list(name, values):
@@ -352,6 +371,8 @@ def _require_list(name, values):
         array = np.asarray(values)
     except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor with a graph
         array = np.asarray(None)
+    if np.ma.is_masked(values):
+        raise TypeError(f"{name} must be a list without a mask, got masked entries")
     if array.dtype.kind not in "iuf" or array.ndim != 1 or not array.size:
         got = f"{array.dtype} of shape {array.shape}" if array.ndim else type(values).__name__
         raise TypeError(f"{name} must be a list of at least one real number, got {got}")
@@ -395,8 +416,9 @@ def fit_exponents(
     import pandas as pd
 
     sizes = require_names("sizes", sizes)
+    require_columns("table", table, ["group"])
     resampling = _require_resampling(draws, level, seed)
-    if predicted == "predicted" and predicted not in table:
+    if isinstance(predicted, str) and predicted == "predicted" and predicted not in table:
         predicted = None
     columns = require_names(
         "value and predicted", [value] if predicted is None else [value, predicted]

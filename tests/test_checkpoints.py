@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lct_lab
-from lct_lab import models, training
+from lct_lab import models, signals, training
 from lct_lab.training import checkpoint
 
 TABLE = np.random.default_rng(0).normal(size=(50, 16))
@@ -88,6 +88,92 @@ def test_all_steps_done_with_patience_is_asked_for_once_more(path):
     options = dict(steps=30, patience=5, schedule=None)
     first = train(path, **options)
     assert same(train(path, **options), first)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(steps=300, patience=5, every=50, schedule=None), "no lower loss in 5 steps"),
+        (dict(lr=1e290, rule="raw", optimizer="sgd", schedule=None), "the loss is not finite"),
+        (dict(lr=1e200, rule="raw", optimizer="sgd", schedule=None, steps=1), "would not be fin"),
+    ],
+)
+def test_what_ended_early_ends_as_before_wherever_it_goes_on(path, options, words):
+    model = lct()
+    whole = train(path, model, **options)
+    assert words in whole.stopped and np.isfinite(whole.loss)
+    before = [p.detach().clone() for p in model.parameters()]
+    for again in (model, lct(), model):  # in memory, and as if anew
+        found = train(path, again, **options)
+        assert all(map(torch.equal, found.model.parameters(), before))
+        assert found.stopped == whole.stopped and found.history.equals(whole.history)
+
+
+def test_an_interrupted_training_goes_on_with_the_very_model(path, monkeypatch):
+    whole, model = train(objective="uniform", batch=5), lct()
+    plain, drawn = signals.draw, []
+
+    def interrupting(*given, **options):
+        drawn.append(1)
+        if len(drawn) in (13, 18):  # some steps after the last checkpoint
+            signal.raise_signal(signal.SIGINT)
+        return plain(*given, **options)
+
+    monkeypatch.setattr(signals, "draw", interrupting)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(path, model, objective="uniform", batch=5)
+    assert same(train(path, model, objective="uniform", batch=5), whole)
+    assert os.listdir(path.parent) == ["state.pt"]
+
+
+KILLED = """
+import os, signal, sys
+import test_checkpoints as tests
+plain, seen = tests.signals.draw, []
+def draw(*given, **options):
+    seen.append(1)
+    if len(seen) == 27:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(*given, **options)
+tests.signals.draw = draw
+tests.train(sys.argv[1], objective="uniform", batch=5)
+"""
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(path):
+    command = [sys.executable, "-c", KILLED, str(path)]
+    process = subprocess.run(command, cwd=os.path.dirname(__file__))
+    assert process.returncode == -signal.SIGKILL and path.exists()
+    options = dict(objective="uniform", batch=5)
+    assert same(train(path, **options), train(**options))
+    assert os.listdir(path.parent) == ["state.pt"]
+
+
+def test_a_model_that_went_on_in_memory_goes_on_from_its_start_too(path):
+    model = lct()
+    train(path, model, steps=20)
+    whole = train(path, model)
+    assert same(train(path), whole)
+
+
+def test_a_model_with_numbers_of_its_own_goes_on_too(path):
+    class Noted(models.LCT):
+        def __init__(self):
+            super().__init__(16, 12, tied=True, seed=5, dtype=torch.float64)
+            self.register_buffer("note", torch.tensor(torch.inf))
+
+    whole = train(model=Noted())
+    train(path, Noted(), steps=20)
+    assert same(train(path, Noted()), whole)
+
+
+def test_a_rate_of_numpy_s_numbers_can_be_gone_on_with(path):
+    schedule = training.CoarseToFine(32, np.int64(40), start=32, share=np.float64(0.5))
+    options = dict(lr=np.float64(0.01), rule="equal", optimizer="sgd", schedule=schedule)
+    whole = train(model=lct(32, 32), **options)
+    train(path, lct(32, 32), **options | {"steps": 9})
+    assert same(train(path, lct(32, 32), **options), whole)
 
 
 def test_more_steps_and_finer_rows_read_as_if_there_had_been_no_break(path):
@@ -183,8 +269,16 @@ def test_nothing_in_a_file_is_executed(path):
         {"frozen": {"a1": 1}},
         {"generator": {}},
         {"optimizer": {}},
-        {"optimizer": lambda known: known | {"param_groups": []}},
-        {"optimizer": lambda known: known | {"state": {4: {"exp_avg": torch.zeros(3)}}}},
+        {"optimizer": lambda known: known | {4: {"exp_avg": torch.zeros(3)}}},
+        {"optimizer": lambda known: known | {4: known[4] | {"exp_avg": torch.zeros(3).double()}}},
+        {"optimizer": lambda known: known | {4: known[4] | {"step": 3}}},
+        {"model": lambda known: known | {"w1": known["w1"].bfloat16()}},
+        {"model": lambda known: known | {"w1": known["w1"] * np.nan}},
+        {"model": lambda known: {3: known["w1"]}},
+        {"last_good": lambda known: {"w1": known["w1"]}},
+        {"settings": lambda known: known | {"n": torch.zeros(3)}},
+        {"start": 3},
+        {"history": [{"step": 0}]},
     ],
 )
 def test_entries_of_another_kind_are_a_sentence_and_touch_no_model(path, change):
@@ -193,15 +287,30 @@ def test_entries_of_another_kind_are_a_sentence_and_touch_no_model(path, change)
     state = torch.load(io.BytesIO(content), weights_only=True)
     for name, value in change.items():
         state[name] = value(state[name]) if callable(value) else value
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    data = buffer.getvalue()
-    path.write_bytes(checkpoint.MAGIC + sha256(data).hexdigest().encode() + b"\n" + data)
+    forge(path, state)
     model = lct()
     untouched = [p.detach().clone() for p in model.parameters()]
     with pytest.raises(ValueError, match=f"checkpoint must be one that fit wrote, got {path}"):
         train(path, model)
     assert all(map(torch.equal, untouched, model.parameters()))
+
+
+def test_a_missing_entry_is_a_sentence(path):
+    train(path, steps=5)
+    content = path.read_bytes().split(b"\n", 2)[2]
+    state = torch.load(io.BytesIO(content), weights_only=True)
+    for name in state:
+        forge(path, {key: value for key, value in state.items() if key != name})
+        with pytest.raises(ValueError, match=f"must be one that fit wrote, got {path}, which hol"):
+            train(path)
+
+
+def forge(path, state):
+    """Write a checkpoint of any state, with the right hash."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data = buffer.getvalue()
+    path.write_bytes(checkpoint.MAGIC + sha256(data).hexdigest().encode() + b"\n" + data)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Scales against loops and committed tables, and verdicts that do not cry wolf."""
 
+from fractions import Fraction
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -151,6 +153,11 @@ def test_a_recording_is_one_table_of_windows_for_law_and_starts():
     assert set(np.round(windows.std(1), 12)) == {1.0} and len(signals.recording("ecg")) == 1
 
 
+def test_any_real_number_is_a_confidence():
+    found = compare(32, 32, inits=3, confidence=Fraction(9, 10))
+    assert found.table.equals(compare(32, 32, inits=3, confidence=0.9).table)
+
+
 def test_confidence_is_that_of_all_rows_together():
     one, error, band = pd.Series([1.0]), 0.02, 0.05
     many = pd.Series([1.0] * 40)
@@ -187,6 +194,12 @@ def test_verdicts_by_errors_are_those_of_the_committed_table():
         ({"init": "zeros"}, ValueError, "init must be one of"),
         ({"dtype": torch.float16}, TypeError, "dtype must be torch.float32 or torch.float64"),
         ({"signal": "noise"}, ValueError, "signal must be an array or one of"),
+        ({"device": 10**30}, ValueError, "device must be cpu or one of the .* CUDA devices here"),
+        (
+            {"amplitudes": torch.ones(4, device="meta")},
+            ValueError,
+            "amplitudes must be four finite numbers",
+        ),
     ),
 )
 def test_bad_input(change, error, words):
@@ -198,6 +211,18 @@ def test_bands_and_rows_that_cannot_be_judged_are_named():
     for policy in (lambda m: judge(m, 0.1, 1.0, 0), lambda m: by_errors(m, 1.0, 0)):
         with pytest.raises(ValueError, match="band must be a positive relative width, got 0"):
             policy(pd.Series([1.0]))
+    one = pd.Series([1.0])
+    for given, words in (
+        ((None, 0.1, one, 0.1), "measured must be a real number or a column of such, got None"),
+        ((one, "0.1", one, 0.1), "error must be a real number or a column of such, got '0.1'"),
+        ((one, -0.1, one, 0.1), "error must be a standard error of at least 0, got -0.1"),
+        ((one, 0.1, one * 1j, 0.1), "predicted must be a real number or a column of such"),
+        ((one, 0.1, one, "a"), "band must be a real number or a column of such, got 'a'"),
+    ):
+        for policy in (judge, lambda m, e, p, b: by_errors(m, p, b, e)):
+            with pytest.raises((TypeError, ValueError), match=words):
+                policy(*given)
+    assert by_errors(1.0, 1.0, 0.1)["verdict"].item() == "within"
     with pytest.raises(ValueError, match=r"raw must have the columns .* none called \['init'\]"):
         judged(pd.DataFrame({"group": ["a1"]}), None)
 
@@ -269,6 +294,14 @@ def test_a_signal_that_a_law_could_not_say_is_a_sentence(size):
     words = "signal must be between 1e-40 and 1e.40 at its largest, got"
     with pytest.raises(ValueError, match=words):
         compare(64, 64, signal=np.random.default_rng(0).standard_normal((40, 64)) * size)
+
+
+@pytest.mark.parametrize("amplitudes", [(1e70,) * 4, (1e-200,) * 4, (1, 1, 0, 1), (1e11, 1, 1, 1)])
+def test_amplitudes_that_a_law_could_not_say_are_a_sentence_alone(amplitudes, recwarn):
+    words = "amplitudes must be None or four numbers other than 0, between 1e-10 and 1e.10 in size"
+    with pytest.raises(ValueError, match=words):
+        compare(64, 64, amplitudes=amplitudes)
+    assert not recwarn
 
 
 def test_what_no_number_of_starts_would_decide_is_left_open():

@@ -1,5 +1,8 @@
 """The curvature of the expected loss is a spectrum of sine waves, and Newton's method uses it."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -240,6 +243,11 @@ def test_what_newton_s_method_cannot_take(model, options, error, words):
         (None, TypeError, "closure must return the loss, which damps the step, got None"),
         (lambda: 0.5, ValueError, "closure must return a finite loss, a tensor, got 0.5"),
         (lambda: torch.tensor(np.nan), ValueError, "closure must return a finite loss"),
+        (
+            lambda: torch.tensor(-0.5),
+            ValueError,
+            "closure must return a loss of at least 0, got -0",
+        ),
         (lambda: torch.tensor(0.5), ValueError, "closure must leave gradients, got none for a1"),
     ],
 )
@@ -249,6 +257,23 @@ def test_a_closure_that_says_too_little(closure, error, words):
     with pytest.raises(error, match=words):
         training.SineNewton(model).step(closure)
     assert torch.equal(model.w1, before)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_steps_a_model_of_its_own(copied):
+    def stepped(optimizer):
+        model = optimizer.model
+        loss = training.expected_loss(4, *model.parameters(), scale=1 / 8)
+        loss.backward()
+        optimizer.step(lambda: loss)
+        return model.w1.detach().clone()
+
+    optimizer = training.SineNewton(jittered(8), 0.5, samples=4)
+    before = optimizer.model.w1.detach().clone()
+    own = copied(optimizer)
+    moved = stepped(own)
+    assert not torch.equal(moved, before) and torch.equal(optimizer.model.w1, before)
+    assert torch.equal(stepped(optimizer), moved)
 
 
 # From a random start
@@ -344,8 +369,31 @@ def test_a_start_of_ones_own():
         ({"model": torch.nn.Linear(2, 2)}, TypeError, "model must be an LCT, got Linear"),
         ({"patience": 0}, ValueError, "patience must be at least 1, got 0"),
         ({"m": 9, "optimizer": "newton"}, ValueError, "as many frequencies as samples"),
+        (
+            {"optimizer": np.array(["newton"] * 2)},
+            ValueError,
+            "optimizer must be one of sgd, adam, newton, got array",
+        ),
     ],
 )
 def test_starts_that_cannot_be(options, error, words):
     with pytest.raises(error, match=words):
         lct_lab.recover(8, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": -1},
+        {"w": (np.arange(8.0), np.arange(8.0)[::-1])},
+        {"checkpoint": "/nowhere/state.pt"},
+        {"steps": 5, "schedule": training.Constant(9)},
+        {"optimizer": "sgd", "rule": "equal", "steps": 5},
+    ],
+)
+def test_what_does_not_begin_leaves_the_model_as_it_was(options):
+    model = models.LCT(8, 8, seed=3, dtype=torch.float64)
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(ValueError):
+        lct_lab.recover(8, model=model, **{"w": (np.arange(8.0),) * 2} | options)
+    assert all(map(torch.equal, before, model.parameters()))

@@ -454,12 +454,15 @@ def test_a_rules_formula_and_latex_say_what_it_computes(name):
         (dict(amplitudes=(1, 1, 1e-200, 1)), "between 1e-10 and 1e"),
         (dict(n=2**23, m=2**23, init="jittered"), "at most 4194304 for jittered"),
         (dict(signal=np.ones((3, 99))), "windows of n"),
+        (dict(signal=[1.0]), r"windows of n = 100 samples, got shape \(1, 1\)"),
+        (dict(signal=np.ones((2, 3, 100))), "windows of n"),
         (dict(signal=np.zeros((3, 100))), "not all zero"),
     ],
 )
-def test_what_is_not_covered_raises_with_the_range(change, word):
+def test_what_is_not_covered_raises_with_the_range_alone(change, word, recwarn):
     with pytest.raises(ValueError, match=word):
         laws.predict(**{"n": 100, "m": 100, **change})
+    assert not recwarn
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,19 @@ def test_clean_says_what_it_deletes_and_keeps_results(project):
     assert not (project / "build").exists() and (project / "data").exists()
 
 
+def test_clean_keeps_what_was_saved_in_the_lab(project):
+    lab = project / "build" / "lab"
+    lab.mkdir(parents=True)
+    (project / "build" / "site").mkdir()
+    (lab / "90-sizes.ipynb").write_bytes((project / "notebooks" / "90-sizes.ipynb").read_bytes())
+    (lab / "my own.ipynb").write_text("made by the user")
+    said = make(project, "clean").stdout
+    assert "keeping build/lab, with your own: my own.ipynb (rm -r build/lab removes it)\n" in said
+    assert (lab / "my own.ipynb").exists() and not (project / "build" / "site").exists()
+    (lab / "my own.ipynb").unlink()
+    assert "keeping" not in make(project, "clean").stdout and not (project / "build").exists()
+
+
 def test_help_names_every_target():
     text = (ROOT / "Makefile").read_text()
     (targets,) = re.findall(r"^\.PHONY: (help .*)$", text, flags=re.MULTILINE)

@@ -154,6 +154,12 @@ def test_frozen_parameters_are_left_out():
             "build must return a module whose parameters have entries, got none in weight",
         ),
         (
+            {"build": lambda n: torch.nn.Linear(8, 2, device="meta")},
+            ValueError,
+            "build must return a module with numbers, got weight on meta",
+        ),
+        ({"sizes": np.array(3)}, TypeError, "sizes must be a list of at least one size, got arr"),
+        (
             {"loss": lambda f, x: (f(x) * torch.nan).sum()},
             ValueError,
             "loss must return a finite number, got nan",
@@ -185,6 +191,7 @@ def test_sparse_gradients_are_measured_as_dense_ones():
     def build(sparse):
         return lambda n: torch.nn.Embedding(n, 3, sparse=sparse)
 
-    options = dict(batch=lambda n, g: torch.tensor([0, 2]), loss=lambda f, x: f(x).square().sum())
+    options = dict(batch=lambda n, g: torch.tensor([0, 2]), loss=lambda f, x: f(x).pow(4).sum())
+    options |= {"curvature": 3}
     found, expected = (probe_module(build(s), [5], inits=2, **options) for s in (True, False))
     assert found.equals(expected)

@@ -1,5 +1,6 @@
 """The fast engine is the dense one, to a stated tolerance, in every derivative."""
 
+import subprocess
 import sys
 import types
 
@@ -255,3 +256,20 @@ def test_the_cuda_calls_are_the_processors_sums(monkeypatch):
     for values, modes, result in ((v, None, torch.empty_like(c)), (c, 50, torch.empty_like(v))):
         nufft._on_gpu(values, w, torch.float64, modes, out=result)
         assert torch.allclose(result, nufft._transform(values, w, torch.float64, modes))
+
+
+LAST_OF_ALL = """
+import atexit, sys
+
+def gone():  # as at the end of some sessions, where modules go in any order
+    sys.modules["finufft._interfaces"].destroy = None
+
+atexit.register(gone)
+import torch, lct_lab
+lct_lab.analyze(torch.ones(50), 1.0, 1.0, torch.ones(3), engine="nufft")
+"""
+
+
+def test_a_session_ends_in_silence():
+    result = subprocess.run([sys.executable, "-c", LAST_OF_ALL], capture_output=True, text=True)
+    assert result.returncode == 0 and result.stdout + result.stderr == ""

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
+import torch  # noqa: E402
 
 from lct_lab import plots, probe  # noqa: E402
 
@@ -74,6 +75,7 @@ def test_every_picture_is_drawn_on_the_axes_given_or_its_own():
     measured = probe(20, 15, inits=5)
     for plot in (
         lambda ax: plots.matrix(np.eye(3), ax=ax),
+        lambda ax: plots.matrix([[True, False]], ax=ax),
         lambda ax: plots.strips(measured, ax=ax),
         lambda ax: plots.scales(points, x="n", measured="rms", predicted="law", ax=ax),
     ):
@@ -139,12 +141,14 @@ def test_style_is_set_only_when_asked():
     "given, alt, words",
     [
         (3, "A figure.", "figure must be a matplotlib Figure, got int"),
+        ("part", "A figure.", "figure must be a matplotlib Figure, got SubFigure"),
         (None, None, "alt must be a sentence for readers who cannot see the figure, got None"),
         (None, " ", "alt must be a sentence for readers who cannot see the figure, got ' '"),
     ],
 )
 def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, words):
-    figure = plots.figure()[0] if given is None else given
+    own = plots.figure()[0]
+    figure = {None: own, "part": own.subfigures(1, 2)[0]}.get(given, given)
     with pytest.raises((TypeError, ValueError), match=words):
         plots.save_figure(figure, "03-x", alt)
     assert not list(tmp_path.rglob("03-x*"))
@@ -158,6 +162,23 @@ def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, 
         (lambda rows: plots.measured(rows), "table must have the columns statistic, group, "),
         (lambda rows: plots.residuals([rows]), "table must be a DataFrame, got list"),
         (lambda rows: plots.matrix(np.zeros((0, 2))), "values must be a matrix of real numbers"),
+        (lambda rows: plots.matrix([[1, 2], [3]]), "values must be a matrix of real numbers, got"),
+        (
+            lambda rows: plots.matrix(torch.ones(2, 2, requires_grad=True)),
+            "values must be a matrix of real numbers, got Tensor: Can't call numpy",
+        ),
+        (lambda rows: plots.matrix(np.ma.masked_less(np.eye(2), 1)), "numbers, got masked entr"),
+        (lambda rows: plots.matrix([[np.nan, 1]]), "values must be finite, got a NaN or an inf"),
+        (lambda rows: plots.matrix(np.eye(2), limit=-1), "limit must be at least 0, got -1"),
+        (
+            lambda rows: plots.strips(rows, value=["rms"]),
+            "table must be asked for columns by their",
+        ),
+        (lambda rows: plots.slope(3, 1, (1, 1)), "ax must be a matplotlib Axes, got int"),
+        (lambda rows: plots.slope(None, 1, 3), "anchor must be two numbers, got 3"),
+        (lambda rows: plots.slope(None, "a", (1, 1)), "power must be a real number, got 'a'"),
+        (lambda rows: plots.slope(None, 1, (1, 1), span=(1, np.inf)), "span must be finite in dou"),
+        (lambda rows: plots.strips(rows, ax=[3]), "ax must be a matplotlib Axes, got list"),
     ],
 )
 def test_what_cannot_be_drawn_is_a_sentence(draw, words):

@@ -133,6 +133,16 @@ def test_windows_that_cannot_be_scaled_are_an_error(monkeypatch):
             "name must be one of eeg, ecg, sunspots, got 'foo'",
         ),
         (
+            lambda: signals.windows("uniform", 5, [0]),
+            ValueError,
+            "signal must be one of eeg, ecg, sunspots, got 'uniform'",
+        ),
+        (
+            lambda: signals.windows("ecg", 5, [[0], [0, 1]]),
+            TypeError,
+            r"starts must be an integer of at least 0, got \[0\]",
+        ),
+        (
             lambda: signals.windows("ecg", 2000, [0], [0]),
             ValueError,
             "n must be between 2 and 1024, .* got 2000",

@@ -84,6 +84,8 @@ def test_threads_share_a_sweep_and_leave_torch_as_it_was(undisturbed, tmp_path):
         ({"n": [[40]]}, "n must be one value or a flat list of values"),
         ({"m": [4, 0]}, "m must be at least 1, got 0"),
         ({"init": ["sorted"]}, "init must be one of"),
+        ({"init": np.timedelta64(3)}, "init must be one value or a flat list"),
+        ({"n": np.timedelta64(3)}, "n must be one value or a flat list"),
         ({"init": [["random"]]}, "init must be one value or a flat list"),
         ({"block": 0}, "block must be at least 1"),
         ({"inits": 10**12}, "inits and block must make at most 1000000 blocks, got "),

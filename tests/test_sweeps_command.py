@@ -113,8 +113,11 @@ def test_the_version(command):
         ("sweep --n 4 --m 4 --out y --amplitudes 1 1 1 nan", "must be four finite numbers"),
         ("sweep --n 4 --m 4 --out y --workers 2 --scheduler tcp://x:1", "not allowed with"),
         ("sweep --n 4 --m 4 --out y --workers 1 --scheduler tcp://x:1", "not allowed with"),
-        ("sweep --n 4 --m 4 --out y --signal nowhere.npy", "nowhere.npy: .*No such file"),
-        ("sweep --n 4 --m 4 --out y --signal .", "or a .npy file of numbers, got .: "),
+        ("sweep --n 4 --m 4 --out y --signal nowhere.npy", "'nowhere.npy': .*No such file"),
+        (
+            "sweep --n 4 --m 4 --out y --signal .",
+            "or a .npy file of numbers, got '.', which is no file",
+        ),
         ("status nowhere", "directory must hold a sweep, got nowhere without a plan"),
         ("collect nowhere --out y.csv", "directory must hold a sweep, got nowhere"),
         ("collect nowhere --out y.txt", "--out must end in .parquet or .csv, got y.txt"),
@@ -161,10 +164,13 @@ def test_no_file_is_trusted_as_a_signal(refused, tmp_path, monkeypatch):
     for name, content in files.items():
         with open(name, "wb") as file:
             file.write(content)
+    os.mkfifo("pipe.npy")
+    said = refused(*SWEEP, "y", "--signal", "pipe.npy")
+    assert said.endswith("file of numbers, got 'pipe.npy', which is no file")
     for name in ("archive.npz", "objects.npy", *files):
         said = refused(*SWEEP, "y", "--signal", name)
         assert said.startswith("--signal must be one of uniform, normal, ")
-        assert f" or a .npy file of numbers, got {name}: " in said
+        assert f" or a .npy file of numbers, got {name!r}: " in said
     np.save("nan.npy", np.full(40, np.nan))
     np.save("complex.npy", np.ones(40, complex))
     np.save("long.npy", np.ones(41))

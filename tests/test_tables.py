@@ -2,6 +2,7 @@
 
 import resource
 from contextlib import contextmanager
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -347,8 +348,9 @@ def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
     ):
         with pytest.raises(TypeError, match=words):
             tables.write_raw(table, path)
-    with pytest.raises(ValueError, match="path must be that of a file"):
-        tables.write_raw(pd.DataFrame({"scale": [1.0]}), "a\0")
+    for place, error in (("a\0", ValueError), ("", ValueError), (3, TypeError), (None, TypeError)):
+        with pytest.raises(error, match="path must be that of a file, got"):
+            tables.write_raw(pd.DataFrame({"scale": [1.0]}), place)
     for write in (lambda: tables.write([1], "03-x"), lambda: tables.write_raw(3, path)):
         with pytest.raises(TypeError, match="table must be a DataFrame, got"):
             write()
@@ -365,3 +367,35 @@ def test_columns_that_are_not_all_named_alike_are_refused(tmp_path):
     with pytest.raises(TypeError, match="table must have columns of one type each"):
         tables.write_raw(pd.DataFrame({1: [1.0], "a": [2.0]}), tmp_path / "mixed.parquet")
     assert not list(tmp_path.iterdir())
+
+
+def test_names_that_come_twice_are_refused_and_those_of_categories_kept(out):
+    table = pd.DataFrame({"x": [1.0, 2.0], "level_0": 3, "index": 4})
+    for twice, name in (
+        (table.rename_axis("x"), "x"),
+        (table.set_axis(["a", "a", "b"], axis=1), "a"),
+        (table.set_index([[1, 2], [3, 4]]).rename_axis(["g", "g"]), "g"),
+    ):
+        for write in (tables.write, tables.write_raw):
+            with pytest.raises(ValueError, match=f"must have each column once, .* got {name} twi"):
+                write(twice, "03-x")
+    with pytest.raises(TypeError, match="table must have columns of .* cannot insert level_0"):
+        tables.write_raw(table.set_index(pd.Index(["p", "q"])), out / "x.parquet")
+    wide = table.set_axis(pd.CategoricalIndex(["p", "q", "r"]), axis=1)
+    tables.write_raw(wide, out / "x.parquet")
+    assert tables.read(out / "x.parquet").to_dict() == wide.to_dict()
+
+
+def test_what_is_asked_for_by_no_name_is_a_sentence():
+    raw = lct_lab.probe(20, 15, inits=3)
+    for call, words in (
+        (lambda: tables.ratios(raw, to=["a2"]), "to must be one of the groups a1, .* got ..a2"),
+        (lambda: tables.scale(raw, by=np.array(3)), "by must be the name of a column or a list"),
+        (lambda: tables.fit_exponents(None), "table must be a DataFrame, got NoneType"),
+        (lambda: tables.fit_exponents(raw, predicted=np.zeros(0)), "value and predicted must be"),
+        (lambda: tables.bootstrap(np.ma.masked_less([1, 2], 2)), "values must be a list without"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            call()
+    exact = tables.bootstrap([1.0, 2.0], level=Fraction(1, 2))
+    assert exact == tables.bootstrap([1.0, 2.0], level=0.5)

@@ -1,5 +1,6 @@
 """The expected loss is the definition's; training finds the DCT, or says why not."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -356,11 +357,38 @@ def test_where_nothing_has_a_gradient_nothing_is_trained(without):
 def test_bins_and_scales_that_are_no_numbers_are_refused():
     w = torch.rand(5, requires_grad=True)
     assert training.filled_bins(w, 4) == training.filled_bins(w.detach(), 4)
-    for arguments, words in (((w, 0), "n must be at least 1"), ((w * np.nan, 4), "w must be fin")):
-        with pytest.raises(ValueError, match=words):
+    for arguments, words in (
+        ((w, 0), "n must be at least 1"),
+        ((w * np.nan, 4), "w must be fin"),
+        ((1.0, 4), r"w must be a vector of frequencies, got shape \(\)"),
+        (("a", 4), "w must be real numbers, got str of <U1"),
+        ((torch.ones(3).to_sparse(), 4), "w must be real numbers, got Tensor of object"),
+        (([1, [2]], 4), "w must be real numbers, got list of object"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
             training.filled_bins(*arguments)
-    with pytest.raises(TypeError, match="scale must be a real number, got 'a'"):
-        training.expected_loss(16, *lct().parameters(), scale="a")
+    assert training.filled_bins(w, 2**40) == 5  # in no memory of so many bins
+
+
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"scale": "a"}, "scale must be a real number, got 'a'"),
+        ({"scale": 1e200}, "scale must be at most 1e.150 in size, got 1e.200"),
+        ({"a1": "a"}, "a1 must be a real number or a one-element tensor, got 'a'"),
+        ({"a2": torch.ones(2)}, r"a2 must be a number or a one-element tensor, got shape \(2,\)"),
+        ({"a3": 1j}, "a3 must be a real number or a one-element tensor, got 1j"),
+        ({"a3": torch.tensor(1.0).half()}, "a3 must be float32 or float64, got torch.float16"),
+        ({"a4": 1e200}, "a4 must be at most 1e.150 in size, got 1e.200"),
+        ({"a4": np.timedelta64(3)}, "a4 must be a real number or a one-element tensor, got"),
+    ],
+)
+def test_a_loss_of_what_is_no_number_is_refused(change, words, both):
+    w = torch.rand(5, dtype=torch.float64)
+    given = dict(a1=1, a2=1, a3=1, a4=1, w1=w, w2=w if both else None)
+    with pytest.raises((TypeError, ValueError), match=words):
+        training.expected_loss(16, **given | change)
 
 
 def test_an_exploding_loss_ends_with_the_last_good_state():
@@ -368,6 +396,18 @@ def test_an_exploding_loss_ends_with_the_last_good_state():
     found = training.fit(model, steps=500, lr=1e3, optimizer="sgd", rule="raw")
     assert "the loss is not finite, and" in found.stopped
     assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_frequencies_that_have_lost_their_digits_end_it():
+    class Scattered(training.Constant):
+        def spread(self, step):
+            return 1e300
+
+    for optimizer in ("newton", "adam"):
+        model = models.LCT(8, 8, tied=True, seed=0, dtype=torch.float64)
+        options = dict(steps=60, lr=0.1, schedule=Scattered(8), optimizer=optimizer)
+        stopped = training.fit(model, **options).stopped
+        assert re.match("stopped at step .*: the loss is -.*e.300 have lost their digits", stopped)
 
 
 def test_early_stop():

@@ -281,3 +281,20 @@ def test_tensors_of_other_kinds_and_amplitudes_beyond_the_dtype_are_a_sentence(e
             lct_lab.analyze(strange, 1, 1, w, engine=engine)
     with pytest.raises(ValueError, match=r"a2 must be finite in torch.float32, got 1e\+300"):
         lct_lab.analyze(x, 1, 1e300, w, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_autocast_takes_no_digit_from_any_derivative(engine, tied):
+    def measured(half):
+        model = lct_lab.LCT(20, 12, tied=tied, seed=1, dtype=torch.float32, engine=engine)
+        x = doubles(0, 3, 20).float().requires_grad_()
+        leaves = [x, *model.parameters()]
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = model.loss(x)
+            slopes = torch.autograd.grad(loss, leaves, create_graph=True)
+            second = torch.autograd.grad(sum(g.square().sum() for g in slopes), leaves)
+            by_hand = lct_lab.gradients(x.detach(), *model.parameters(), engine=engine)
+        return [loss, *slopes, *second, *(v for v in by_hand if v is not None)]
+
+    assert all(map(torch.equal, measured(True), measured(False)))

@@ -117,10 +117,10 @@ def _moments(signal, n, m, init):
     """The moments of a signal that the laws cover, a name or windows of n samples."""
     if isinstance(signal, str):
         return describe(signal)
+    if signal.ndim != 2 or signal.shape[1] != n:
+        raise ValueError(f"signal must have windows of n = {n} samples, got shape {signal.shape}")
     coverage.require_powers(signal)
     moments = describe(signal)
-    if signal.shape[1] != n:
-        raise ValueError(f"signal must have windows of n = {n} samples, got {signal.shape[1]}")
     coverage.require_stationary(signal)
     coverage.require_many(signal, n, m, init)
     return moments

@@ -105,11 +105,13 @@ def _signal(given):
 
     if given in signals.SIGNALS:
         return given
+    wanted = f"--signal must be one of {', '.join(signals.SIGNALS)} or a .npy file of numbers"
+    if Path(given).exists() and not Path(given).is_file():  # a pipe would be waited for
+        raise ValueError(f"{wanted}, got {given!r}, which is no file")
     try:
         return np.array(np.lib.format.open_memmap(given, mode="r"))
     except Exception as error:  # whatever a damaged file makes of a parser
-        wanted = f"--signal must be one of {', '.join(signals.SIGNALS)} or a .npy file of numbers"
-        raise ValueError(f"{wanted}, got {given}: {error}") from None
+        raise ValueError(f"{wanted}, got {given!r}: {error}") from None
 
 
 def _executor(given):

@@ -89,7 +89,7 @@ def _entries(name, value):
     alone = isinstance(value, (str, bytes)) or not hasattr(value, "__iter__")
     try:
         entries = list(dict.fromkeys([value] if alone else value))
-    except TypeError:  # of what cannot be iterated over after all, or holds lists
+    except (TypeError, ValueError):  # of what cannot be iterated over after all, or be a key
         message = f"{name} must be one value or a flat list of values, got {short(value)}"
         raise TypeError(message) from None
     if not entries:

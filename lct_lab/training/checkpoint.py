@@ -8,9 +8,7 @@ import contextlib
 import hashlib
 import io
 import os
-from collections import OrderedDict
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
 from types import NoneType
@@ -20,11 +18,11 @@ import torch
 from lct_lab.training.schedules import CoarseToFine, Constant, LookBack
 from lct_lab.training.settings import AMPLITUDES
 
-MAGIC = b"lct_lab checkpoint 4\n"  # its number changes when older files give other numbers
+MAGIC = b"lct_lab checkpoint 5\n"  # its number changes when older files give other numbers
 ENTRIES = {
     "settings": dict,
     "start": str,
-    "model": OrderedDict,
+    "model": dict,
     "frozen": dict,
     "optimizer": dict,
     "generator": dict,
@@ -32,9 +30,15 @@ ENTRIES = {
     "history": list,
     "trace": list,
     "best": (dict, NoneType),
+    "last_good": (dict, NoneType),
 }  # and of what kind each is
-MOMENTS = {"exp_avg", "exp_avg_sq", "momentum_buffer"}  # of Adam and SGD, one a parameter
-_STRANGE = "checkpoint must be one that fit wrote, got {}, which holds something else"
+REMEMBERED = {  # of each parameter, by the optimizers
+    "adam": {"step", "exp_avg", "exp_avg_sq"},
+    "sgd": {"momentum_buffer"},
+    "newton": set(),
+}
+PLAIN = (str, int, float, NoneType)
+ROW = {"step": int, "size": int, "loss": float, "filled": int}  # what each row of a history has
 LIBRARIES = ("torch", "numpy", "finufft")  # the last bits depend on their versions
 
 
@@ -78,14 +82,15 @@ def save(path, training, step):
     state = {
         "settings": _settings(training),
         "start": training.start,
-        "model": training.model.state_dict(),
+        "model": training.copy(),
         "frozen": training.frozen,
-        "optimizer": training.optimizer.state_dict(),
+        "optimizer": training.optimizer.state_dict()["state"],  # its groups go by the settings
         "generator": training.generator.bit_generator.state,
         "step": step,
         "history": training.history,
         "trace": [torch.from_numpy(w) for w in training.trace],
         "best": training.best and training.best._asdict(),
+        "last_good": training.last_good,
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -121,26 +126,34 @@ def load(path, training):
         return 0
     state = _read(path)
     _require_same(path, state, training)
-    before = {name: value.clone() for name, value in training.model.state_dict().items()}
-    try:
-        training.model.load_state_dict(state["model"])
-        training.optimizer.load_state_dict(state["optimizer"])
-        _require_moments(training.optimizer)
-        training.generator.bit_generator.state = state["generator"]
-        training.recall(state["best"])
-        _keep_rows(training, state)
-    except Exception as error:
-        training.model.load_state_dict(before)
-        raise ValueError(_STRANGE.format(path)) from error
+    with _of_fit(path):
+        _require_parameters(state, training)
+        _require_remembered(state["optimizer"], training)
+    _require_start(path, state, training)
+    before = training.copy()
+    with _of_fit(path):
+        try:
+            training.generator.bit_generator.state = state["generator"]
+            own = training.optimizer.state_dict()
+            training.optimizer.load_state_dict(own | {"state": state["optimizer"]})
+            training.restore(state["model"])
+            training.recall(state["start"], state["best"], state["last_good"])
+            _keep_rows(training, state)
+        except Exception:
+            training.restore(before)
+            raise
     return state["step"]
 
 
-def _require_moments(optimizer):
-    """Raise unless what the optimizer remembers of each parameter has the parameter's shape."""
-    for parameter, kept in optimizer.state.items():
-        for name in MOMENTS & kept.keys():
-            if kept[name] is not None and kept[name].shape != parameter.shape:
-                raise ValueError("a moment of another shape")
+@contextlib.contextmanager
+def _of_fit(path):
+    """Turn whatever goes wrong with what a file holds into the sentence about the file."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"checkpoint must be one that fit wrote, got {path}, which holds something else"
+        ) from error
 
 
 def _read(path):
@@ -154,11 +167,9 @@ def _read(path):
     digest, _, content = data[len(MAGIC) :].partition(b"\n")
     if digest != hashlib.sha256(content).hexdigest().encode():
         raise ValueError(f"checkpoint must be whole, got {path}, which is cut short or damaged")
-    try:
+    with _of_fit(path):
         state = torch.load(io.BytesIO(content), weights_only=True)
         _require_entries(state)
-    except Exception as error:  # whatever torch makes of what is not a checkpoint
-        raise ValueError(_STRANGE.format(path)) from error
     return state
 
 
@@ -169,16 +180,63 @@ def _require_entries(state):
     for name, kind in ENTRIES.items():
         if not isinstance(state[name], kind):
             raise TypeError(f"{name} is of {type(state[name])}")
+    if not all(isinstance(value, PLAIN) for value in state["settings"].values()):
+        raise TypeError("a setting is no plain value")
     best = state["best"]
-    if best is not None and set(best) != {"loss", "values", "step"}:
-        raise ValueError("another best")
-    remembered = best["values"].values() if best else ()
-    kept = (state["model"].values(), state["frozen"].values(), state["trace"], remembered)
-    parameters = chain.from_iterable(kept)
-    if not all(isinstance(value, torch.Tensor) for value in parameters):
-        raise TypeError("a parameter is no tensor")
-    if not all(type(row.get("step")) is int for row in state["history"]) or state["step"] < 0:
-        raise TypeError("a step is no number")
+    if best is not None:
+        _require_row(best, {"loss": float, "values": dict, "step": int})
+    _require_row(state, {"step": int})
+    for row in state["history"]:
+        _require_row(row, ROW)
+    if state["step"] < 1:
+        raise ValueError("a step is below 1")
+
+
+def _require_row(row, kinds):
+    """Raise unless a dict has these entries, of just these types."""
+    for name, kind in kinds.items():
+        if type(row[name]) is not kind:
+            raise TypeError(f"{name} is of {type(row[name])}")
+
+
+def _require_parameters(state, training):
+    """Raise unless all that is kept of parameters is of those that the training has."""
+    own = training.parameters
+    best = state["best"]
+    for kept in (state["model"], state["last_good"], best and best["values"]):
+        if kept is not None and list(kept) != list(own):
+            raise ValueError("other parameters")
+    if list(state["frozen"]) != list(training.frozen):
+        raise ValueError("other parameters are frozen")
+    named = [state["model"], state["last_good"] or {}, best["values"] if best else {}]
+    for kept in (*named, state["frozen"]):
+        for name, value in kept.items():
+            _require_alike(value, own[name])
+    for w in state["trace"]:
+        _require_alike(w, own["w1"])
+
+
+def _require_alike(value, like):
+    """Raise unless `value` is a finite tensor of the shape and the kind of `like`."""
+    kinds = [(v.shape, v.dtype, v.layout, v.device) for v in (value, like)]
+    if kinds[0] != kinds[1] or value.requires_grad or not torch.isfinite(value).all():
+        raise ValueError("a parameter of another kind")
+
+
+def _require_remembered(state, training):
+    """Raise unless an optimizer's state is one that the training's own may have.
+
+    torch would take moments of any shape, and write beyond their ends.
+    """
+    kinds = REMEMBERED[training.settings.optimizer]
+    trained = list(training.trained.values()) if kinds else []
+    if list(state) != list(range(len(trained))):
+        raise ValueError("other parameters are remembered")
+    for parameter, kept in zip(trained, state.values(), strict=True):
+        if set(kept) != kinds:
+            raise ValueError("other numbers are remembered of a parameter")
+        for name, value in kept.items():
+            _require_alike(value, torch.tensor(0.0) if name == "step" else parameter)
 
 
 def _keep_rows(training, state):
@@ -231,7 +289,7 @@ def _description(schedule):
 
 
 def _require_same(path, state, training):
-    """Raise unless `training` with another history could have written `state`."""
+    """Raise unless `training`, from some start and with another history, could have written it."""
     stored = state["settings"]
     for name, value in _settings(training).items():
         if stored.get(name) != value:
@@ -239,11 +297,6 @@ def _require_same(path, state, training):
                 f"checkpoint must be of a training with {name} {value}, "
                 f"got {stored.get(name)} in {path}"
             )
-    if training.start not in (state["start"], *_starts_of_end(state, training)):
-        raise ValueError(
-            "checkpoint must be of a training from the model's own numbers, of SHA-256 "
-            f"{training.start}, or its result; got {state['start']} in {path}"
-        )
     if state["step"] > training.settings.steps:
         raise ValueError(
             f"steps must be at least {state['step']}, those done in {path}, "
@@ -253,9 +306,28 @@ def _require_same(path, state, training):
         raise ValueError(f"paths must be False as in {path}, whose rows have none, got True")
 
 
-def _starts_of_end(state, training):
-    """What `start` may be of a model that a training has just left, at this very checkpoint."""
-    for values in (state["model"], state["best"] and state["best"]["values"]):
+def _require_start(path, state, training):
+    """Raise unless the model is the one that the training in the file began with, or has left."""
+    own, first = training.start, state["start"]
+    if own == first or _LEFT.get(own) == first or own in _ends(state, training):
+        return
+    raise ValueError(
+        "checkpoint must be of a training from the model's own numbers, of SHA-256 "
+        f"{own}, or its result; got {first} in {path}"
+    )
+
+
+_LEFT = {}  # of each model that a training has left in this process, the start of the training
+
+
+def leave(training):
+    """Remember whose model it is that `training` leaves, finished or broken off."""
+    _LEFT[digest(training.parameters)] = training.start
+
+
+def _ends(state, training):
+    """The digests of the models that a training may have left at this very checkpoint."""
+    for values in (state["model"], state["last_good"], state["best"] and state["best"]["values"]):
         if values:
             ended = {
                 name: value * training.stretch if name in AMPLITUDES else value

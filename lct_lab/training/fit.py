@@ -12,7 +12,7 @@ from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training import checkpoint as checkpoints
 from lct_lab.training.loss import expected_loss, filled_bins
-from lct_lab.training.newton import SineNewton
+from lct_lab.training.newton import NEGATIVE, SineNewton
 from lct_lab.training.rates import OPTIMIZERS, RULES, param_groups, require_positive
 from lct_lab.training.schedules import at, require_schedule
 from lct_lab.training.settings import (
@@ -126,7 +126,7 @@ class Training:
         self.frequencies = [p for name, p in self.parameters.items() if name in FREQUENCIES]
         self.start = checkpoints.digest(self.parameters)  # which model it was
         self.trained = {name: p for name, p in self.parameters.items() if p.requires_grad}
-        self.frozen = self._copy([name for name in self.parameters if name not in self.trained])
+        self.frozen = self.copy([name for name in self.parameters if name not in self.trained])
         self.stretch = (model.n / model.m) ** 0.25
         self.generator = np.random.default_rng(settings.seed)
         self.history, self.trace = [], []
@@ -148,7 +148,8 @@ class Training:
             stopped = self.loop(start)
         finally:  # also when it is interrupted
             self._stretch(self.stretch)
-            self._restore(self.frozen)
+            self.restore(self.frozen)
+            checkpoints.leave(self)
         return Result(
             model=model,
             history=pd.DataFrame(self.history),
@@ -166,7 +167,10 @@ class Training:
         steps, step = range(start, settings.steps), start
         try:
             for step in tqdm(steps, disable=not settings.progress, desc=f"n = {model.n}"):
-                if self.reached() or self.stuck(step):
+                if self.reached():
+                    break
+                if self.stuck(step):
+                    self.keep(step)
                     break
                 self.advance(step)
             self._require_good_end()
@@ -186,12 +190,18 @@ class Training:
         self.resize(size)
         self.set_rates(rate, step)
 
-        before = self._copy()
+        before = self.copy()
         loss = self.loss(step)
         self.optimizer.zero_grad()
         loss.backward()
         if not torch.isfinite(loss):
             self._blame(step, before)
+        if loss < NEGATIVE:
+            self.restore(self.last_good or before)
+            raise Stopped(
+                f"stopped at step {step}: the loss is {loss:.3g}, since frequencies as large as "
+                f"{self._farthest(before):.3g} have lost their digits"
+            )
         self.last_good = before
         self.remember(step, loss.item())
 
@@ -273,9 +283,11 @@ class Training:
         elif loss < self.best.loss:
             self.best = Best(loss, self.last_good, self.best.step)
 
-    def recall(self, best):
+    def recall(self, start, best, last_good):
         """Go on from what a checkpoint remembered."""
+        self.start = start
         self.best = best and Best(**best)
+        self.last_good = last_good
 
     def stuck(self, step):
         """Whether the loss of all samples has not fallen for as long as there is patience."""
@@ -287,8 +299,12 @@ class Training:
         self.history.append(self._row(step, loss))
         if settings.paths:
             self.trace.append(self.model.w1.detach().numpy().copy())
-        if settings.checkpoint:
-            checkpoints.save(settings.checkpoint, self, step + 1)
+        self.keep(step + 1)
+
+    def keep(self, step):
+        """Write the checkpoint, if there is one, from which to go on at this step."""
+        if self.settings.checkpoint:
+            checkpoints.save(self.settings.checkpoint, self, step)
 
     def _row(self, step, loss):
         """Of each group its rms gradient and the length of its step, of w in widths of a bin."""
@@ -333,12 +349,18 @@ class Training:
             return torch.optim.SGD(self._groups(), momentum=0.9)
         return torch.optim.Adam(self._groups(), betas=(0.9, 0.99), fused=True)
 
-    def _copy(self, names=None):
+    def _farthest(self, values):
+        """The largest frequency among values of the parameters."""
+        return max(values[name].abs().max().item() for name in FREQUENCIES if name in values)
+
+    def copy(self, names=None):
+        """The values of these parameters, or of all, by name."""
         names = self.parameters if names is None else names
         return {name: self.parameters[name].detach().clone() for name in names}
 
     @torch.no_grad()
-    def _restore(self, values):
+    def restore(self, values):
+        """Give parameters, by name, the values that they had."""
         for name, value in values.items():
             self.parameters[name].copy_(value)
 
@@ -355,7 +377,7 @@ class Training:
                 relative = p.grad.abs().max() / (1e-300 + before[name].abs().max())
                 growth[name] = relative.nan_to_num(math.inf).item()
         worst = max(growth, key=growth.get)
-        self._restore(self.last_good or before)
+        self.restore(self.last_good or before)
         raise Stopped(
             f"stopped at step {step}: the loss is not finite, and {worst} has the largest gradient"
         )
@@ -369,7 +391,7 @@ class Training:
         lost = [name for name, p in self.trained.items() if not torch.isfinite(p).all()]
         if lost:
             rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
-            self._restore(self.last_good)
+            self.restore(self.last_good)
             raise Stopped(
                 f"stopped at step {step}: {lost[0]} would not be finite after it, "
                 f"at a rate of {rates[lost[0]]:.3g}"
@@ -378,7 +400,7 @@ class Training:
     def _require_good_end(self):
         """Stop where the last step has led to a loss that is not finite, which no step has seen."""
         if not math.isfinite(_loss_in_double(self.model)):
-            self._restore(self.last_good or {})
+            self.restore(self.last_good or {})
             step = self.history[-1]["step"]
             raise Stopped(f"stopped at step {step}: the loss would not be finite after it")
 
@@ -386,10 +408,10 @@ class Training:
         """Where patience is asked for, keep the last parameters only if none before were better."""
         if self.best is None:
             return
-        last, loss = self._copy(), self._expected()
-        self._restore(self.best.values)
+        last, loss = self.copy(), self._expected()
+        self.restore(self.best.values)
         if loss <= self._expected():
-            self._restore(last)
+            self.restore(last)
 
     @torch.no_grad()
     def _expected(self):

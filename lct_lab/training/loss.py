@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from lct_lab import nufft
-from lct_lab.checks import require_number, require_real_tensor, require_size
+from lct_lab.checks import require_number, require_real_tensor, require_scalar, require_size
+
+LARGEST = 1e150  # of numbers that are squared
 
 
 def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
@@ -28,32 +30,66 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     n : samples. a1 … a4 : numbers or tensors. w1, w2 : tensors (m,), radians per sample.
     scale : 1/√(nm) when None, that of the model itself.
     Returns a scalar tensor, differentiable any number of times in everything but n.
-    Raises ValueError or TypeError naming a frequency vector that is not finite or does not fit.
+    Raises ValueError or TypeError naming an argument that is not finite or does not fit.
     """
     require_size("n", n)
     require_real_tensor("w1", w1, dims=1)
     m = len(w1)
-    scale = 1 / math.sqrt(n * m) if scale is None else require_number("scale", scale)
+    scale = 1 / math.sqrt(n * m) if scale is None else _with_square("scale", scale)
+    named = zip(("a1", "a2", "a3", "a4"), (a1, a2, a3, a4), strict=True)
+    amplitudes = [_amplitude(name, value, w1) for name, value in named]
     if w2 is None:
-        amplitudes = [torch.as_tensor(a, dtype=w1.dtype) for a in (a1, a2, a3, a4)]
+        place = {"dtype": w1.dtype, "device": w1.device}
+        amplitudes = [torch.as_tensor(a, **place) for a in amplitudes]
         return _TiedLoss.apply(n, scale, *amplitudes, w1)
     require_real_tensor("w2", w2, like=("w1", w1), dims=1)
     if len(w2) != m:
         raise ValueError(f"w2 must have the {m} entries of w1, got {len(w2)}")
-    square, trace = _untied(n, m, a1, a2, a3, a4, w1, w2)
+    square, trace = _untied(n, m, *amplitudes, w1, w2)
     return (scale**2 * square - 2 * scale * trace) / n + 1
 
 
+def _amplitude(name, value, w1):
+    """A number with a square, or a one-element tensor of the kind of w1."""
+    found = require_scalar(name, value, ("w1", w1))
+    return found if isinstance(found, torch.Tensor) else _with_square(name, found)
+
+
+def _with_square(name, value):
+    """Return `value` as a float, or raise where its square is none."""
+    number = require_number(name, value)
+    if abs(number) > LARGEST:
+        raise ValueError(f"{name} must be at most {LARGEST:g} in size, got {number:.3g}")
+    return number
+
+
 def filled_bins(w, n):
-    """How many of the n bins (kπ/n, (k+1)π/n), centred on the DCT's frequencies, hold one of w."""
+    """How many of the n bins (kπ/n, (k+1)π/n), centred on the DCT's frequencies, hold one of w.
+
+    Raises ValueError or TypeError naming the argument.
+    """
     require_size("n", n)
-    values = np.asarray(w.detach() if hasattr(w, "detach") else w)
-    if not np.isfinite(values).all():
-        raise ValueError("w must be finite, got a NaN or an infinity")
+    values = as_frequencies(w)
+    if values.ndim != 1:
+        raise ValueError(f"w must be a vector of frequencies, got shape {values.shape}")
     turned = (values + np.pi) % (2 * np.pi)
     folded = np.abs(turned - np.pi)  # into [0, π]: a cosine does not see the difference
     places = (folded * n / np.pi).astype(int)
-    return int(np.count_nonzero(np.bincount(np.minimum(places, n - 1), minlength=n)))
+    return len(np.unique(np.minimum(places, n - 1)))
+
+
+def as_frequencies(w):
+    """Frequencies, as an array or a tensor, as an array of finite doubles, or raise."""
+    try:
+        values = np.asarray(w.detach() if isinstance(w, torch.Tensor) else w)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor without numbers here
+        values = np.empty(0, object)
+    if values.dtype.kind not in "fiu" or np.ma.isMaskedArray(w):
+        raise TypeError(f"w must be real numbers, got {type(w).__name__} of {values.dtype}")
+    found = values.astype(float)
+    if not np.isfinite(found).all():
+        raise ValueError("w must be finite, got a NaN or an infinity")
+    return found
 
 
 # Tied: A is Toeplitz plus Hankel
@@ -64,18 +100,18 @@ class _TiedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, n, scale, *parameters):
-        *amplitudes, w = (p.double().numpy() for p in parameters)
+        *amplitudes, w = map(nufft.as_doubles, parameters)
         # `fit` sees what is not finite, and says so
         with np.errstate(over="ignore", invalid="ignore"):
             value, gradients = _tied(n, scale, *amplitudes, w)
-        dtype = parameters[-1].dtype
+        place = {"dtype": parameters[-1].dtype, "device": parameters[-1].device}
         ctx.gradients = [
-            torch.as_tensor(gradient, dtype=dtype).reshape(p.shape)
+            torch.as_tensor(gradient, **place).reshape(p.shape)
             for gradient, p in zip(gradients, parameters, strict=True)
         ]
         ctx.n, ctx.scale = n, scale
         ctx.save_for_backward(*parameters)
-        return torch.tensor(value, dtype=dtype)
+        return torch.tensor(value, **place)
 
     @staticmethod
     def backward(ctx, upstream):

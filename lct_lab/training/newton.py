@@ -20,6 +20,7 @@ from lct_lab.training.settings import require_model
 DAMPING = 2.0  # of the loss: Levenberg and Marquardt's μ, which vanishes with it
 FARTHEST = 0.5  # that a frequency moves in a step, in bins of the samples in use
 LARGEST_CHANGE = 0.25  # of an amplitude in a step
+NEGATIVE = -1e-6  # below it a loss is no rounding
 LEAST_CURVATURE = 1e-9  # of an amplitude whose partner is zero
 
 
@@ -65,6 +66,10 @@ class SineNewton(torch.optim.Optimizer):
         ]
         super().__init__(groups, {"lr": lr})
 
+    def __getstate__(self):
+        """What copies and pickles hold: torch's own leaves out what it does not know."""
+        return super().__getstate__() | {"model": self.model, "samples": self.samples}
+
     @torch.no_grad()
     def step(self, closure):
         """Step down the gradients that closure() leaves, damped by the loss that it returns."""
@@ -74,6 +79,8 @@ class SineNewton(torch.optim.Optimizer):
             loss = closure()
         if not isinstance(loss, torch.Tensor) or not torch.isfinite(loss):
             raise ValueError(f"closure must return a finite loss, a tensor, got {loss!r}")
+        if loss < NEGATIVE:
+            raise ValueError(f"closure must return a loss of at least 0, got {loss.item():.3g}")
         damping = min(DAMPING * float(loss.detach()), 1.0)
         rate = self.param_groups[0]["lr"]
         trained = {group["name"]: group["params"][0] for group in self.param_groups}

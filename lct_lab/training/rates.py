@@ -56,7 +56,7 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     """
     require_choice("rule", rule, RULES)
     require_choice("optimizer", optimizer, OPTIMIZERS)
-    require_positive("lr", lr)
+    lr = require_positive("lr", lr)
     parameters = _trained(model)
     scales = scales if rule in MEASURABLE else None
     _require_factors(model, parameters, rule, scales)
@@ -178,7 +178,7 @@ def _equal(lct, optimizer, n, names):
         raise ValueError(
             f"rule 'equal' needs a law at n = {n} samples in use, m = {lct.m}: {error}"
         ) from None
-    return {name: scale["a4"] / scale[name] for name in names}
+    return {name: float(scale["a4"] / scale[name]) for name in names}
 
 
 def _measured(model, rule, optimizer, scales):

@@ -1,14 +1,17 @@
 """The DCT from a random start."""
 
+from contextlib import contextmanager
 from inspect import signature
 
 import numpy as np
 import torch
 
-from lct_lab.checks import require_size
+from lct_lab.checks import require_choice, require_size
 from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training.fit import fit
+from lct_lab.training.loss import as_frequencies
+from lct_lab.training.rates import OPTIMIZERS
 from lct_lab.training.schedules import CoarseToFine, LookBack
 from lct_lab.training.settings import require_model
 
@@ -54,13 +57,31 @@ def recover(
     if model is None:
         model = LCT(n, m, init=init, tied=tied, seed=seed, dtype=torch.float64)
     _require_sizes(model, n, m)
-    if w is not None:
-        _set_frequencies(model, w)
-    if not model.tied:
-        _require_sorted(model)
-    by_newton = options.get("optimizer", "newton" if m == n else "adam") == "newton"
+    optimizer = options.get("optimizer", "newton" if m == n else "adam")
+    by_newton = require_choice("optimizer", optimizer, (*OPTIMIZERS, "newton")) == "newton"
     choices = _newton(n, objective) if by_newton else _adam(n, options.get("steps"))
-    return fit(model, **choices | {"seed": seed, "objective": objective} | options)
+    with _starting_at(model, w):
+        if not model.tied:
+            _require_sorted(model)
+        return fit(model, **choices | {"seed": seed, "objective": objective} | options)
+
+
+@contextmanager
+def _starting_at(model, w):
+    """Give the model its user's frequencies, and its own back if training does not begin."""
+    if w is None:
+        yield
+        return
+    names = [name for name in FREQUENCIES if hasattr(model, name)]
+    before = {name: getattr(model, name).detach().clone() for name in names}
+    given = _frequencies(model, w)
+    _put(model, given)
+    try:
+        yield
+    except BaseException:
+        if all(torch.equal(getattr(model, name), given[name]) for name in names):
+            _put(model, before)
+        raise
 
 
 def _newton(n, objective):
@@ -97,9 +118,8 @@ def _require_sizes(model, n, m):
         )
 
 
-@torch.no_grad()
-def _set_frequencies(model, w):
-    """Give the model the frequencies of its user: one vector, or two of an untied model."""
+def _frequencies(model, w):
+    """The frequencies of a model's user, by name: one vector, or two of an untied model."""
     names = FREQUENCIES[:1] if model.tied else FREQUENCIES
     sides = [w] if model.tied else list(w) if np.ndim(w) == 2 or isinstance(w, tuple) else []
     if len(sides) != len(names):
@@ -107,28 +127,20 @@ def _set_frequencies(model, w):
             f"w must be two vectors of m = {model.m} frequencies for an untied model, "
             f"got an array of shape {np.shape(w)}"
         )
-    sides = [_numbers(side) for side in sides]
+    sides = [as_frequencies(side) for side in sides]
     for name, values in zip(names, sides, strict=True):
         if values.shape != (model.m,):
             raise ValueError(
                 f"w must be of shape (m,) = ({model.m},) a side, got {values.shape} for {name}"
             )
-    for name, values in zip(names, sides, strict=True):
-        getattr(model, name).copy_(torch.from_numpy(values.copy()))
+    given = zip(names, sides, strict=True)
+    return {name: torch.as_tensor(values.copy()).to(model.w1) for name, values in given}
 
 
-def _numbers(w):
-    """Frequencies as an array of finite numbers."""
-    try:
-        values = np.asarray(w.detach() if isinstance(w, torch.Tensor) else w)
-    except (TypeError, ValueError):
-        values = np.empty(0, object)
-    if values.dtype.kind not in "fiu" or np.ma.isMaskedArray(w):
-        raise TypeError(f"w must be real numbers, got {type(w).__name__} of {values.dtype}")
-    values = values.astype(float)
-    if not np.isfinite(values).all():
-        raise ValueError("w must be finite, got a NaN or an infinity")
-    return values
+@torch.no_grad()
+def _put(model, frequencies):
+    for name, values in frequencies.items():
+        getattr(model, name).copy_(values)
 
 
 def _require_sorted(model):

@@ -147,7 +147,7 @@ def at(schedule, step):
             raise ValueError(
                 f"schedule must give a {name} of at least 0, got {value!r} at step {step}"
             )
-    return int(size), rate, spread
+    return int(size), float(rate), float(spread)
 
 
 def _is_number(value):
