@@ -210,6 +210,10 @@ def require_columns(name, table, columns):
     for column in columns:
         if isinstance(table[column], pd.DataFrame):
             raise ValueError(f"{name} must have each column once, got {column} several times")
+        if column in table.index.names:
+            raise ValueError(
+                f"{name} must have {column} as a column alone, got an index of it, too"
+            )
 
 
 def require_table(name, table, keys=(), numbers=(), *, once=False):

@@ -204,6 +204,9 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
         law = pd.DataFrame(columns=LAW, index=raw["group"].unique(), dtype=float)
     else:
         checks.require_table("law", law, numbers=LAW)
+        if not law.index.is_unique:
+            twice = law.index[law.index.duplicated()][0]
+            raise ValueError(f"law must have one row for each group, got several for {twice}")
     level = 1 - (1 - confidence) / (len(statistics) * len(law))
     parts = {name: _measured(raw, level, name) for name in statistics}
     found = pd.concat(parts, names=["statistic", "group"])
@@ -284,6 +287,9 @@ def _measured(raw, confidence, statistic):
     checks.require_table("raw", raw, ["init", "group"], [column], once=True)
     order = list(raw["group"].unique())
     wide = raw.pivot(index="init", columns="group", values=column)[order]
+    if (missing := wide.isna()).any(axis=None):
+        start, group = missing.stack().idxmax()
+        raise ValueError(f"raw must have every group in every init, got no {group} in init {start}")
     found = of(wide.to_numpy(dtype=float), confidence)._asdict()
     return pd.DataFrame(found, index=wide.columns).assign(inits=len(wide))
 
@@ -341,10 +347,11 @@ def _beside(measured, error, predicted, band):
     given = {"measured": measured, "error": error, "predicted": predicted, "band": band}
     for name, value in given.items():
         _require_reals(name, value)
-    if np.any(np.asarray(band) <= 0):
-        raise ValueError(f"band must be a positive relative width, got {band!r}")
-    if np.any(np.asarray(error) < 0):
-        raise ValueError(f"error must be a standard error of at least 0, got {error!r}")
+    widths, errors = np.ravel(band), np.ravel(error)
+    if (strange := widths[widths <= 0]).size:
+        raise ValueError(f"band must be a positive relative width, got {strange[0]:g}")
+    if (strange := errors[errors < 0]).size:
+        raise ValueError(f"error must be a standard error of at least 0, got {strange[0]:g}")
     alone = all(np.ndim(value) == 0 for value in given.values())
     table = pd.DataFrame(given, index=[0] if alone else None)
     table.insert(3, "ratio", table["measured"] / table["predicted"])

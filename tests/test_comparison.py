@@ -153,6 +153,18 @@ def test_a_recording_is_one_table_of_windows_for_law_and_starts():
     assert set(np.round(windows.std(1), 12)) == {1.0} and len(signals.recording("ecg")) == 1
 
 
+def test_rows_without_a_group_and_laws_with_two_are_a_sentence():
+    raw, law = probe(33, 33, inits=3), lct_lab.predict(33, 33)
+    for rows, known, words in (
+        (raw.iloc[:-1], law, "raw must have every group in every init, got no w2 in init 2"),
+        (raw, pd.concat([law, law]), "law must have one row for each group, got several for a1"),
+        (raw, law.assign(band=-0.1), "band must be a positive relative width, got -0.1$"),
+        (raw.set_index("group", drop=False), law, "raw must have group as a column alone"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            judged(rows, known)
+
+
 def test_any_real_number_is_a_confidence():
     found = compare(32, 32, inits=3, confidence=Fraction(9, 10))
     assert found.table.equals(compare(32, 32, inits=3, confidence=0.9).table)

@@ -269,6 +269,11 @@ def test_a_copy_steps_a_model_of_its_own(copied):
         return model.w1.detach().clone()
 
     optimizer = training.SineNewton(jittered(8), 0.5, samples=4)
+    other = training.SineNewton(jittered(8))
+    other.load_state_dict(optimizer.state_dict())
+    assert other.samples == 4
+    with pytest.raises(ValueError, match="samples must be at most 8, the model's, got 9"):
+        other.samples = 9
     before = optimizer.model.w1.detach().clone()
     own = copied(optimizer)
     moved = stepped(own)

@@ -215,6 +215,17 @@ def test_what_was_saved_in_the_lab_is_kept_and_other_copies_follow(project):
     assert (project / "notebooks" / "00-explore.ipynb").read_text() == notebook(TABLE)
 
 
+@pytest.mark.parametrize("garbled", ["{", "[1]", ""])
+def test_a_garbled_note_of_what_was_copied_overwrites_nothing(project, garbled):
+    write(project, TABLE, name="00-explore")
+    lab(project)
+    saved = project / "build" / "lab" / "00-explore.ipynb"
+    saved.write_text("saved by the user")
+    (project / "build" / "lab" / ".copied.json").write_text(garbled)
+    result = lab(project)
+    assert "called with" in result.stdout and saved.read_text() == "saved by the user"
+
+
 # The files of the set-up.
 
 

@@ -102,6 +102,10 @@ def test_full_runs_those_that_have_it_under_their_own_name(project):
         ({"P": "n"}, "got 'n'"),
         ({"P": "n=2.5"}, "n of 90-sizes must be of type int, like its default 3; got '2.5'"),
         ({"P": "rate=fast"}, "rate of 90-sizes must be of type float"),
+        (
+            {"P": "rate=1e999"},
+            "rate of 90-sizes must be of type float, like its default 0.5; got '1e999'",
+        ),
         ({"P": "name='my file"}, "quoted as in a shell: No closing quotation"),
         ({"NB": "77"}, "NB must be the number or name of a notebook, 90, 91; got '77'"),
         ({"NB": "90", "FULL": "1"}, "FULL runs the long version of a notebook, and 90-sizes has"),

@@ -208,3 +208,18 @@ def test_tables_sort_and_the_theme_turns(project, chromium):  # noqa: F811
     page.get_by_role("button", name="Show code").click()
     assert page.locator("details:not([open])").count() == 0
     page.context.close()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cells": []}', '{"nbformat": 4, "cells": 3}'])
+@pytest.mark.parametrize("arguments", [(), ("--share", "01")])
+def test_a_damaged_copy_is_named_and_nothing_half_built(tmp_path, arguments, text):
+    tools = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=tools)
+    (tmp_path / "notebooks" / "rendered").mkdir(parents=True)
+    damaged = tmp_path / "notebooks" / "rendered" / "01-a.ipynb"
+    damaged.write_text(text)
+    (tmp_path / "notebooks" / "01-a.ipynb").write_text("{}")
+    result = build(tmp_path, *arguments)
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith(f"{damaged} must be ")
+    assert not [path for path in tmp_path.glob("build/*") if any(path.iterdir())]

@@ -59,6 +59,15 @@ def title_of(path):
     return title + (" (the long run)" if is_long(path) else "")
 
 
+def read(path):
+    """The executed notebook at `path`, or the end with a sentence where there is none."""
+    try:
+        return nbformat.read(path, 4)
+    except (ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
+        said = str(error).partition("\n")[0]
+        sys.exit(f"{path} must be an executed notebook, and cannot be read as one: {said}")
+
+
 def exporter():
     colours = Config({"CSSHTMLHeaderPreprocessor": {"enabled": True, "style": JupyterStyle}})
     make = HTMLExporter(config=colours, template_name="site", extra_template_basedirs=[str(HERE)])
@@ -71,7 +80,7 @@ def write(make, path, page, target, *, address, link):
 
     `address` makes a link of a file, `link` replaces a link to a notebook.
     """
-    copy = nbformat.read(path, 4)
+    copy = read(path)
     for cell in copy.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(link, cell.source)
@@ -101,7 +110,7 @@ def mathjax():
 
 def picture(path):
     """The first picture of an executed notebook: (base64, alternative text)."""
-    for cell in nbformat.read(path, 4).cells:
+    for cell in read(path).cells:
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
                 return output.data["image/png"], output.metadata.get("image/png", {}).get("alt", "")
@@ -180,7 +189,12 @@ def main():
         "--share", metavar="NB", help="number of a notebook, or 05-full for its long run"
     )
     given = arguments.parse_args()
-    return site() if given.share is None else share(given.share)
+    try:
+        return site() if given.share is None else share(given.share)
+    except ValueError as error:  # of a notebook without a title
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename or 'standard output'}: {error.strerror}")
 
 
 if __name__ == "__main__":

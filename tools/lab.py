@@ -12,7 +12,7 @@ import sys
 
 from runner import ROOT
 
-from lct_lab import book
+from lct_lab import book, tables
 
 LAB = ROOT / "build" / "lab"
 COPIED = LAB / ".copied.json"  # {name: hash of what was copied}
@@ -25,17 +25,28 @@ def digest(path):
 def refresh():
     """Copy what is new or was not touched since; returns the names of the copies that are kept."""
     LAB.mkdir(parents=True, exist_ok=True)
-    copied = json.loads(COPIED.read_text()) if COPIED.exists() else {}
+    copied = noted()
     kept = []
     for source in book.notebooks(ROOT / "notebooks"):
         copy, name = LAB / source.name, source.name
         if copy.exists() and digest(copy) != copied.get(name):
             kept.append(name)
         else:
-            copy.write_bytes(source.read_bytes())
+            with tables.whole(copy) as part:
+                part.write_bytes(source.read_bytes())
             copied[name] = digest(copy)
-    COPIED.write_text(json.dumps(copied, indent=1))
+    with tables.whole(COPIED) as part:
+        part.write_text(json.dumps(copied, indent=1))
     return kept
+
+
+def noted():
+    """What was copied: {name: hash}. Where that cannot be read, every copy counts as changed."""
+    try:
+        found = json.loads(COPIED.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def main():
@@ -43,7 +54,10 @@ def main():
         given = shlex.split(os.environ.get("LAB", ""))
     except ValueError as error:
         sys.exit(f"LAB must be options of JupyterLab, quoted as in a shell: {error}")
-    kept = refresh()
+    try:
+        kept = refresh()
+    except OSError as error:
+        sys.exit(str(error))
     print("opening copies of the notebooks, in build/lab/; what is saved there stays there")
     print(f"(the notebooks themselves: {sys.executable} -m jupyterlab notebooks)")
     if kept:

@@ -56,19 +56,30 @@ class SineNewton(torch.optim.Optimizer):
         if not 0 < require_number("lr", lr) <= 1:
             raise ValueError(f"lr must be above 0 and at most 1, got {lr!r}")
         self.model = model
-        self.samples = require_size("samples", model.n if samples is None else samples)
-        if self.samples > model.n:
-            raise ValueError(f"samples must be at most {model.n}, the model's, got {samples}")
         groups = [
             {"params": [parameter], "name": name}
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         ]
         super().__init__(groups, {"lr": lr})
+        self.samples = model.n if samples is None else samples
+
+    @property
+    def samples(self):
+        """How many of the first samples the loss uses; `state_dict` has it, too."""
+        return self.param_groups[0]["samples"]
+
+    @samples.setter
+    def samples(self, value):
+        found = require_size("samples", value)
+        if found > self.model.n:
+            raise ValueError(f"samples must be at most {self.model.n}, the model's, got {value}")
+        for group in self.param_groups:
+            group["samples"] = found
 
     def __getstate__(self):
         """What copies and pickles hold: torch's own leaves out what it does not know."""
-        return super().__getstate__() | {"model": self.model, "samples": self.samples}
+        return super().__getstate__() | {"model": self.model}
 
     @torch.no_grad()
     def step(self, closure):

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import shlex
 import sys
 
@@ -67,7 +68,7 @@ def _converted(value, key, default, name):
         found = None
     if kind is float and type(found) is int:
         found = float(found)
-    if type(found) is not kind:
+    if type(found) is not kind or kind is float and not math.isfinite(found):
         sys.exit(
             f"P: {key} of {name} must be of type {kind.__name__}, "
             f"like its default {default!r}; got {value!r}"
