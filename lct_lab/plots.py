@@ -45,7 +45,7 @@ STYLE = {
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.7,
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": 10,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "svg.fonttype": "none",
@@ -129,8 +129,12 @@ def _axes(ax, **options):
     return figure(**options)[1] if ax is None else ax
 
 
-def matrix(values, *, ax=None, title=None, limit=None):
-    """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero."""
+def matrix(values, *, ax=None, title=None, limit=None, name=None):
+    """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero.
+
+    limit : the value of the darkest colours, the largest entry if None. name : what an entry is,
+    written beside the colour scale.
+    """
     import numpy as np
 
     values = np.asarray(values)
@@ -142,7 +146,7 @@ def matrix(values, *, ax=None, title=None, limit=None):
         values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto"
     )
     ax.grid(False)
-    ax.figure.colorbar(image, ax=ax, shrink=0.9)
+    ax.figure.colorbar(image, ax=ax, shrink=0.9, label=name or "")
     ax.set_title(title)
     return ax
 
@@ -174,19 +178,22 @@ def _look(name, place):
     return LOOK.get(name, {"color": colour, "marker": marker})
 
 
-def scales(table, *, x, measured, predicted=None, by="group", ax=None):
-    """Measured scale as markers on log axes, the predicted one a wide band underneath.
+def scales(table, *, x, measured, predicted=None, error=None, by="group", ax=None):
+    """Measured scale as markers on log axes, the predicted one a wide line underneath.
 
-    `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`.
+    `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`
+    and `error`, a standard error: bars show two of them either way.
     """
-    wanted = [x, by, measured] if predicted is None else [x, by, measured, predicted]
+    wanted = [x, by, measured, *(name for name in (predicted, error) if name is not None)]
     require_columns("table", table, wanted)
     ax = _axes(ax)
     for place, (name, rows) in enumerate(table.groupby(by, sort=False)):
         look = _look(name, place)
         if predicted is not None:
             ax.plot(rows[x], rows[predicted], color=look["color"], solid_capstyle="round", **BAND)
-        ax.plot(rows[x], rows[measured], ls="none", label=SYMBOLS.get(name, name), **look)
+        bars = {} if error is None else {"yerr": 2 * rows[error], "elinewidth": 1.2, "capsize": 2.5}
+        label = SYMBOLS.get(name, name)
+        ax.errorbar(rows[x], rows[measured], ls="none", label=label, **bars, **look)
     ax.set_xscale("log")
     ax.set_yscale("log")
     return ax
@@ -228,7 +235,7 @@ def residuals(table, *, ax=None):
         ends = (end / row.predicted - 1 for end in (row.low, row.high))
         _marker(ax, place, row.ratio - 1, *ends, look)
         if row.verdict == "outside":
-            note = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 8}
+            note = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 10}
             ax.annotate("outside", (place - 0.06, row.ratio - 1), **note)
     if shown.empty:
         note = {"ha": "center", "va": "bottom", "transform": ax.transAxes}
