@@ -25,7 +25,7 @@ SYMBOLS = {
     "w2": r"$\tilde w$",
 }
 
-BAND = {"lw": 7, "alpha": 0.28}  # of a prediction: a wide line underneath the markers
+BAND = {"lw": 4, "alpha": 0.35}  # of a prediction: a wide line underneath the markers
 
 STYLE = {
     "figure.constrained_layout.use": True,
@@ -211,7 +211,7 @@ def scales(table, *, x, measured, predicted=None, error=None, by="group", ax=Non
 
 
 def measured(table, *, ax=None):
-    """Measured statistics of every group on a log axis, the prediction a wide band underneath.
+    """Measured statistics of every group on a log axis, the prediction a wide line underneath.
 
     table : one row per statistic and group, with columns statistic, group, measured, low, high and
     predicted (NaN where there is none). The first statistic's markers are filled, others hollow.
