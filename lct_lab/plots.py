@@ -25,7 +25,7 @@ SYMBOLS = {
     "w2": r"$\tilde w$",
 }
 
-BAND = {"lw": 7, "alpha": 0.28}  # of a prediction: a wide line underneath the markers
+BAND = {"lw": 4, "alpha": 0.35}  # of a prediction: a wide line underneath the markers
 
 STYLE = {
     "figure.constrained_layout.use": True,
@@ -45,7 +45,7 @@ STYLE = {
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.7,
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": 10,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "svg.fonttype": "none",
@@ -92,9 +92,20 @@ def save_figure(figure, name, alt):
             path = tables.output("figures", f"{name}.{suffix}")
             part = files.enter_context(tables.whole(path))
             figure.savefig(part, format=suffix, metadata=metadata)
+            if suffix == "png":
+                _with_a_palette(part)
     plt.close(figure)
     tables.tell(path)
     return Picture(path.read_bytes(), alt, path)
+
+
+def _with_a_palette(path):
+    """Rewrite a PNG with 256 colours, enough for lines and flat areas: a third of its bytes."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    few.save(path, format="PNG", optimize=True)
 
 
 def _require_picture(figure, alt):
@@ -135,11 +146,11 @@ def _axes(ax, **options):
     return ax
 
 
-def matrix(values, *, ax=None, title=None, limit=None):
+def matrix(values, *, ax=None, title=None, limit=None, name=None):
     """A matrix as an image, blue negative, red positive, the colour scale symmetric about zero.
 
-    limit : the value at either end of the scale; None, the largest of the matrix. Raises TypeError
-    or ValueError naming the argument.
+    limit : the value at either end of the scale; None, the largest of the matrix. name : what an
+    entry is, written beside the colour scale. Raises TypeError or ValueError naming the argument.
     """
     values = _require_matrix(values)
     ends = abs(values).max() if limit is None else require_number("limit", limit)
@@ -150,7 +161,7 @@ def matrix(values, *, ax=None, title=None, limit=None):
         values, cmap="RdBu_r", vmin=-ends, vmax=ends, interpolation="nearest", aspect="auto"
     )
     ax.grid(False)
-    ax.figure.colorbar(image, ax=ax, shrink=0.9)
+    ax.figure.colorbar(image, ax=ax, shrink=0.9, label=name or "")
     ax.set_title(title)
     return ax
 
@@ -200,26 +211,29 @@ def _look(name, place):
     return LOOK.get(name, {"color": colour, "marker": marker})
 
 
-def scales(table, *, x, measured, predicted=None, by="group", ax=None):
-    """Measured scale as markers on log axes, the predicted one a wide band underneath.
+def scales(table, *, x, measured, predicted=None, error=None, by="group", ax=None):
+    """Measured scale as markers on log axes, the predicted one a wide line underneath.
 
-    `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`.
+    `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`
+    and `error`, a standard error: bars show two of them either way.
     """
-    wanted = [x, by, measured] if predicted is None else [x, by, measured, predicted]
+    wanted = [x, by, measured, *(name for name in (predicted, error) if name is not None)]
     require_columns("table", table, wanted)
     ax = _axes(ax)
     for place, (name, rows) in enumerate(table.groupby(by, sort=False)):
         look = _look(name, place)
         if predicted is not None:
             ax.plot(rows[x], rows[predicted], color=look["color"], solid_capstyle="round", **BAND)
-        ax.plot(rows[x], rows[measured], ls="none", label=SYMBOLS.get(name, name), **look)
+        bars = {} if error is None else {"yerr": 2 * rows[error], "elinewidth": 1.2, "capsize": 2.5}
+        label = SYMBOLS.get(name, name)
+        ax.errorbar(rows[x], rows[measured], ls="none", label=label, **bars, **look)
     ax.set_xscale("log")
     ax.set_yscale("log")
     return ax
 
 
 def measured(table, *, ax=None):
-    """Measured statistics of every group on a log axis, the prediction a wide band underneath.
+    """Measured statistics of every group on a log axis, the prediction a wide line underneath.
 
     table : one row per statistic and group, with columns statistic, group, measured, low, high and
     predicted (NaN where there is none). The first statistic's markers are filled, others hollow.
@@ -254,7 +268,7 @@ def residuals(table, *, ax=None):
         ends = (end / row.predicted - 1 for end in (row.low, row.high))
         _marker(ax, place, row.ratio - 1, *ends, look)
         if row.verdict == "outside":
-            note = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 8}
+            note = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 10}
             ax.annotate("outside", (place - 0.06, row.ratio - 1), **note)
     if shown.empty:
         note = {"ha": "center", "va": "bottom", "transform": ax.transAxes}

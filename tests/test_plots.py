@@ -90,6 +90,33 @@ def test_every_picture_is_drawn_on_the_axes_given_or_its_own():
     assert line.get_ydata().tolist() == [3, 12]
 
 
+def test_bars_show_two_standard_errors_and_only_when_asked():
+    points = pd.DataFrame({"n": [1, 10], "group": "w1", "rms": [3.0, 4.0], "error": [0.1, 0.2]})
+    ax = plots.scales(points, x="n", measured="rms", error="error")
+    ends = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
+    assert np.allclose(ends, [[2.8, 3.2], [3.6, 4.4]])
+    assert not plots.scales(points, x="n", measured="rms").collections
+    with pytest.raises(ValueError, match="got none called .*spread"):
+        plots.scales(points, x="n", measured="rms", error="spread")
+
+
+def test_a_colour_scale_has_its_name():
+    named, bare = (plots.matrix(np.eye(3), name=name) for name in ("entry", None))
+    assert [ax.figure.axes[1].get_ylabel() for ax in (named, bare)] == ["entry", ""]
+
+
+def test_a_png_has_a_palette_that_keeps_its_colours(tmp_path):
+    from PIL import Image
+
+    figure, ax = plots.figure()
+    ax.fill_between([0, 1], 0, 1, color=plots.COLOURS[1], lw=0)
+    picture = plots.save_figure(figure, "one", alt="A square.")
+    image = Image.open(picture.path)
+    assert image.mode == "P"
+    seen = {pixel for _, pixel in image.convert("RGB").getcolors()}
+    assert {(255, 255, 255), (0xD5, 0x5E, 0x00)} <= seen
+
+
 def judged_table():
     """Two groups and statistics, one of them outside, one without a law."""
     rows = [
