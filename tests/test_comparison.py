@@ -53,9 +53,10 @@ def test_scale_and_its_error_are_those_of_a_loop_for_any_grouping():
 
 
 def test_scale_writes_the_digits_of_a_committed_table():
-    raw = probe(300, 150, init="shuffled", amplitudes=ONES, inits=250, seed=0)
+    raw = probe(300, 150, init="shuffled", amplitudes=ONES, inits=1000, seed=0)
     committed = pd.read_csv(tables.root() / "data" / "07-laws.csv", dtype=str)
-    rows = committed.query("m == '150' and tied == 'False' and of != 'loss'").set_index("of")
+    rows = committed.query("m == '150' and start == 'shuffled'").set_index("of")
+    rows = rows.loc[["a4", "w1", "w2"]]
     written = scale(raw).loc[rows.index].map("{:.9g}".format)
     assert written.equals(rows[["measured", "error"]].rename_axis("group"))
 

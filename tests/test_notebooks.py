@@ -25,7 +25,7 @@ SMALL = {
     "04": "draws=400",
     "05": "samples=16384 n_max=1024",
     "06": "draws=300",
-    "07": "inits=150",
+    "07": "inits=200",
     "08": "n=128 draws=60 inits=60",
     "09": "largest=512 n_max=512 most_steps=600",
     "10": "n_max=512",
