@@ -48,10 +48,28 @@ TABLE = np.array(
 @lru_cache(maxsize=4096)
 def chain(gamma):
     """F(γ), F̃(γ) and their floor by cubic interpolation in log γ of `TABLE`, to 2e-3."""
-    from scipy.interpolate import CubicSpline
+    place = (math.log2(gamma) - TABLE[0, 0]) / (TABLE[1, 0] - TABLE[0, 0])
+    return tuple(np.exp(_spline(np.log(TABLE[:, 1:]), place)).tolist())
 
-    spline = CubicSpline(TABLE[:, 0], np.log(TABLE[:, 1:]))
-    return tuple(np.exp(spline(math.log2(gamma))).tolist())
+
+def _spline(values, place):
+    """The cubic spline through values (rows, columns) at 0, 1, 2, …, at a place: (columns,).
+
+    Its second derivatives c hold c_{i-1} + 4 c_i + c_{i+1} = 6 (v_{i-1} - 2 v_i + v_{i+1}), and at
+    either end its third derivative does not jump. As scipy's, which takes a tenth of a second to
+    import.
+    """
+    count = len(values)
+    inner = np.eye(count, k=-1) + 4 * np.eye(count) + np.eye(count, k=1)
+    inner[[0, -1]] = 0
+    inner[0, :3] = inner[-1, -3:] = 1, -2, 1
+    bends = np.zeros_like(values)
+    bends[1:-1] = 6 * np.diff(values, 2, axis=0)
+    c = np.linalg.solve(inner, bends)
+    i = min(int(place), count - 2)
+    after, before = place - i, i + 1 - place
+    straight = before * values[i] + after * values[i + 1]
+    return straight + (before**3 - before) / 6 * c[i] + (after**3 - after) / 6 * c[i + 1]
 
 
 def chain_sums(gamma):

@@ -50,13 +50,14 @@ def require_powers(x):
 
 def require_stationary(x):
     """Raise ValueError, with what was seen, where windows (rows, n) are not stationary noise."""
-    energy, half = np.mean(x**2), x.shape[1] // 2
+    square, half = x**2, x.shape[1] // 2
+    energy = np.mean(square)
     share = np.mean(x.mean(axis=1) ** 2) / energy
     transform = np.fft.rfft(x)
     power = np.mean(np.abs(transform) ** 2, axis=0)
     line = power[0] <= MEAN * power[1:5].mean()
     _require("a mean", line, f"{share:.0%} of its energy in the mean of its windows")
-    kurtosis = np.mean(x**4) / energy**2
+    kurtosis = np.mean(square**2) / energy**2
     _require("spikes", kurtosis <= KURTOSIS, f"a kurtosis of {kurtosis:.0f}")
     tones, colour = spectral_moments(x)
     _require("tones", tones <= TONES, f"a power that varies {tones:.1f}-fold between windows")
@@ -65,7 +66,7 @@ def require_stationary(x):
     found = (alike > SHARED * power) & (alike > SHARED_POWER * power.mean())
     none = not found.any() or len(x) < ENOUGH
     _require("tones", none, "one that has the same phase in all windows")
-    first, second = np.mean(x[:, :half] ** 2), np.mean(x[:, half:] ** 2)
+    first, second = np.mean(square[:, :half]), np.mean(square[:, half:])
     steady = max(first, second) <= HALVES * min(first, second) or len(x) < ENOUGH
     _require("a change", steady, f"energies of {first:.3g} and {second:.3g} in its halves")
 

@@ -75,11 +75,12 @@ def describe(signal):
             "signal must be a finite table of windows (windows, n), not all zero, "
             f"got shape {x.shape}"
         )
+    square = x**2
     return Moments(
-        variance=np.mean(x**2),
-        fourth=np.mean(x**4),
-        first_variance=np.mean(x[:, 0] ** 2),
-        first_fourth=np.mean(x[:, 0] ** 4),
+        variance=np.mean(square),
+        fourth=np.mean(square**2),
+        first_variance=np.mean(square[:, 0]),
+        first_fourth=np.mean(square[:, 0] ** 2),
         energy_spread=energy_spread_of(x),
         slope_share=slope_share_of(x),
         spectrum=spectrum_of(x),

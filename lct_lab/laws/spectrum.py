@@ -54,7 +54,7 @@ def colour_of(x):
     size = 4 * x.shape[1]
     X = np.fft.rfft(later, size)
     T = np.fft.rfft(later * np.arange(x.shape[1]), size)
-    power, slope = np.abs(X) ** 2, np.abs(T) ** 2
+    power, slope = (part.real**2 + part.imag**2 for part in (X, T))
     unit = power.mean() * slope.mean()
     return Colour(
         colour=float(_one_frequency(X, T, power, slope) / unit),
@@ -64,12 +64,13 @@ def colour_of(x):
 
 
 def _one_frequency(X, T, power, slope):
-    """E |X|²|T|² - ½ Re E (X̄ T)²: four times E C_k² T_k².
+    """E |X|²|T|² - ½ Re E (X̄ T)² = E [3/2 |X|²|T|² - (Re X̄ T)²]: four times E C_k² T_k².
 
     C_k = |X| cos(θ + φ_X) and T_k = -|T| sin(θ + φ_T), averaged over θ: a signal that starts
     elsewhere turns both by one phase.
     """
-    return np.mean(power * slope) - np.mean(((X.conj() * T) ** 2).real) / 2
+    along = X.real * T.real + X.imag * T.imag
+    return np.mean(1.5 * power * slope - along**2)
 
 
 def _two_windows(product):
