@@ -292,12 +292,17 @@ def gradients(x, a, w1, w2=None):
         for b in _slices(batch, TOGETHER // (2 * cells)):
             rows = signals[:, b].reshape(-1, n)
             _add(rows, a[i], w1[i], back, totals[i], by_w1[i], by_w2[i])
-    for sums in (totals, by_w1) if w2 is None else (totals, by_w1, by_w2):
-        sums /= batch
-    return totals, by_w1, None if w2 is None else by_w2
+    found = totals, by_w1, None if w2 is None else by_w2
+    if batch > 1:
+        for sums in found:
+            if sums is not None:
+                sums /= batch
+    return found
 
 
 def _slices(count, most):
     """Slices of `count`, of at most `most` each, or of one."""
+    if count <= most:
+        return (slice(None),)
     most = max(1, most)
     return [slice(start, start + most) for start in range(0, count, most)]

@@ -69,12 +69,16 @@ def _computed(engine, x, amplitudes, w1, w2):
 
 def _require_numbers(found, x, amplitudes):
     """Raise where x or the amplitudes are so large or small that the dtype cannot say."""
-    # a sum is finite where all terms are, and costs less than looking at each
-    known = [value for value in found if value is not None]
-    total = sum((value.sum() if value.ndim else value).item() for value in known)
-    if not math.isfinite(total) and not all(value.isfinite().all() for value in known):
-        raise ValueError(_too_large("x", x, map(float, amplitudes)))
-    if found.loss.item() < torch.finfo(x.dtype).tiny:
+    # a sum is finite only where all terms are, and costs less than looking at each
+    *scalars, by_w1, by_w2 = found
+    numbers = [value.item() for value in scalars]
+    total = sum(numbers) + sum(w.dot(w).item() for w in (by_w1, by_w2) if w is not None)
+    if not math.isfinite(total):
+        known = [value for value in found if value is not None]
+        if not all(value.isfinite().all() for value in known):
+            raise ValueError(_too_large("x", x, map(float, amplitudes)))
+    loss, *_ = numbers
+    if loss < torch.finfo(x.dtype).tiny:
         _require_squares("x", x.detach().abs().amax(-1).cpu().numpy(), x.dtype)
 
 
@@ -165,9 +169,16 @@ def _by_nufft(x, amplitudes, w1, w2):
         None if w2 is None else nufft.as_doubles(w2)[None],
         double=x.dtype == torch.float64,
     )
-    scalars = torch.from_numpy(totals[0]).to(x.dtype)
-    slopes = [None if value is None else torch.from_numpy(value[0]).to(x.dtype) for value in by_w]
-    return Gradients(*scalars.unbind(), *slopes)
+    scalars = _as_tensor(totals, x.dtype)
+    return Gradients(*scalars.unbind(), *(_as_tensor(value, x.dtype) for value in by_w))
+
+
+def _as_tensor(rows, dtype):
+    """The one row of an array of double precision, or None, as a tensor of `dtype`."""
+    if rows is None:
+        return None
+    found = torch.from_numpy(rows[0])
+    return found if dtype == torch.float64 else found.to(dtype)
 
 
 def _by_autograd(x, amplitudes, w1, w2, engine):

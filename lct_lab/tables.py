@@ -206,21 +206,36 @@ def _encoded(table):
 
 
 def _content(table):
-    """A hash of rows, columns and attrs: parquet's own checks do not cover every byte."""
-    attrs = {key: value for key, value in table.attrs.items() if key != "content"}
-    described = [list(table.columns), [str(kind) for kind in table.dtypes], attrs]
-    shape = json.dumps(described, sort_keys=True, default=str)
-    content = hashlib.sha256(shape.encode())
-    for _, column in _without_attrs(table).items():
-        values = column.to_numpy()
-        exact = values.dtype.kind in "biuf"
-        if values.dtype.kind == "f":  # every NaN counts as the same, also one with a sign
-            values = np.where(np.isnan(values), np.nan, values).astype(values.dtype)
-        content.update(values.tobytes() if exact else "\0".join(map(str, values)).encode())
-    return content.hexdigest()[:16]
+    bare = without_attrs(table)
+    columns = [(name, str(column.dtype), column.to_numpy()) for name, column in bare.items()]
+    return content(columns, table.attrs)
 
 
-def _without_attrs(table):
+def content(columns, attrs):
+    """A hash of rows, columns and attrs: parquet's own checks do not cover every byte.
+
+    columns : the name, the dtype by pandas's name, and the values of each.
+    """
+    described = {key: value for key, value in attrs.items() if key != "content"}
+    names = [name for name, _, _ in columns]
+    kinds = [kind for _, kind, _ in columns]
+    shape = json.dumps([names, kinds, described], sort_keys=True, default=str)
+    found = hashlib.sha256(shape.encode())
+    for _, _, values in columns:
+        found.update(_bytes_of(values))
+    return found.hexdigest()[:16]
+
+
+def _bytes_of(values):
+    """What a column holds; every NaN counts as the same, also one with a sign."""
+    if values.dtype.kind not in "biuf":
+        return "\0".join(map(str, values)).encode()
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        return np.where(np.isnan(values), np.nan, values).astype(values.dtype).tobytes()
+    return values.tobytes()
+
+
+def without_attrs(table):
     """The same table without attrs, which pandas would copy deeply with every column."""
     bare = table.copy(deep=False)
     bare.attrs = {}
@@ -268,13 +283,18 @@ def joined(parts, names):
                 found = f"{part.attrs.get(key)} and {first.get(key)}"
                 raise ValueError(f"{name} and {names[0]} disagree on {key}: {found}")
     # concat would compare the attrs two by two
-    table = pd.concat([_without_attrs(part) for part in parts], ignore_index=True)
-    table.attrs = {
+    table = pd.concat([without_attrs(part) for part in parts], ignore_index=True)
+    table.attrs = shared_attrs(parts)
+    return table
+
+
+def shared_attrs(parts):
+    """The attrs that all parts have alike."""
+    return {
         key: value
-        for key, value in first.items()
+        for key, value in parts[0].attrs.items()
         if all(part.attrs.get(key) == value for part in parts)
     }
-    return table
 
 
 def scale(raw, by="group"):

@@ -160,6 +160,47 @@ def test_blocks_that_fail_leave_the_rest_and_are_listed(undisturbed, tmp_path, m
     assert run(tmp_path).equals(table) and shards(tmp_path) == made
 
 
+def test_a_shard_has_the_bytes_of_its_data_frame(undisturbed, tmp_path):
+    _, made = undisturbed
+    for data in made.values():
+        (tmp_path / "shard").write_bytes(data)
+        tables.write_raw(tables.read(tmp_path / "shard"), tmp_path / "frame")
+        assert (tmp_path / "frame").read_bytes() == data
+
+
+@pytest.mark.parametrize("seconds, written", [(0, range(12)), (1000, [0] * 12)])
+def test_rows_wait_to_be_written_for_a_stated_time(tmp_path, monkeypatch, seconds, written):
+    rows, found = probes.probe_rows, []
+
+    def noted(**block):
+        found.append(len(shards(tmp_path)))
+        return rows(**block)
+
+    monkeypatch.setattr(probes, "probe_rows", noted)
+    monkeypatch.setattr(sweeps.driver, "WAITS", seconds)
+    run(tmp_path)
+    assert found == list(written)
+
+
+def test_an_interrupt_keeps_the_rows_that_wait(undisturbed, tmp_path, monkeypatch):
+    table, made = undisturbed
+    rows, left = probes.probe_rows, iter(range(3))
+
+    def interrupted(**block):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return rows(**block)
+
+    monkeypatch.setattr(probes, "probe_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    logged = {entry["shard"]: entry["bytes"] for entry in log.entries(tmp_path) if "shard" in entry}
+    assert logged == {name: len(data) for name, data in list(made.items())[:3]}
+    assert shards(tmp_path).keys() == logged.keys()
+    monkeypatch.undo()
+    assert run(tmp_path).equals(table) and shards(tmp_path) == made
+
+
 def test_a_thousand_failures_are_not_a_thousand_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(probes, "probe_rows", lambda *place, **settings: 1 / 0)
     with pytest.raises(RuntimeError, match="60 of 60 blocks failed") as raised:

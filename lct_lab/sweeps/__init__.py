@@ -1,6 +1,7 @@
 """Sweeps over sizes, starts and seeds that survive: one parquet shard a block of inits.
 
 plan      what a sweep consists of: its blocks, and the names of their shards
+rows      the rows of a block as columns, and the bytes that a shard holds
 shards    one block from parameters to a file, written whole or not at all, and back
 log       what happened in a directory, one line an event
 state     what the plans of a directory have done, what is left, and all their rows

@@ -8,12 +8,12 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
-from lct_lab import tables
 from lct_lab.checks import require_flag
-from lct_lab.sweeps import log, shards, state
+from lct_lab.sweeps import log, rows, shards, state
 from lct_lab.sweeps.plan import blocks, shard_name
 
 LISTED = 20  # of the blocks that failed, in the error at the end
+WAITS = 0.1  # seconds at most that the rows of a block wait to be written
 WATCH = "lct_lab driver"  # the thread in a worker that ends it
 
 
@@ -64,7 +64,7 @@ def sweep(
     state.write_plan(folder, list(planned))
     log.append(folder, sweep=len(planned), commit=log.commit())
     made = _run(planned, folder, executor, progress)
-    return tables.joined([made[name] for name in planned], list(planned))
+    return rows.as_table([made[name] for name in planned])
 
 
 def _require_executor(executor):
@@ -107,10 +107,34 @@ class _Run:
         self.made, self.failures = {}, []
 
     def here(self):
-        """Read or compute every block in this process."""
-        for name, block in self.planned.items():
-            if not self.found(name):
-                self.settle(name, block, partial(shards.compute, block, self.directory, name))
+        """Read or compute every block in this process, and write what waits from time to time.
+
+        What writes a shard leaves the processor's caches while a block is computed; several shards
+        in a row take a third of the time that each alone takes.
+        """
+        waiting = []
+        written = time.perf_counter()
+        try:
+            for name, block in self.planned.items():
+                if not self.found(name):
+                    waiting.append((name, block, self._measured(name, block)))
+                if time.perf_counter() - written > WAITS:
+                    self._settle_all(waiting)
+                    written = time.perf_counter()
+        finally:
+            self._settle_all(waiting)
+
+    def _measured(self, name, block):
+        """A function that writes the shard of a block, or raises why it could not be measured."""
+        try:
+            rows_and_seconds = shards.measure(block, name)
+        except Exception as error:
+            return partial(_raise, error)
+        return partial(shards.write, *rows_and_seconds, self.directory, name)
+
+    def _settle_all(self, waiting):
+        while waiting:
+            self.settle(*waiting.pop(0))
 
     def over(self, executor):
         """Read what is there, and have the workers of `executor` compute the rest."""
@@ -144,14 +168,14 @@ class _Run:
         """Whether a shard is there, undamaged and of its own block; damage is reported."""
         path = self.directory / name
         try:
-            table = shards.read(path) if path.is_file() else None
+            found = rows.of_table(shards.read(path)) if path.is_file() else None
         except ValueError as error:
             print(error, file=sys.stderr)
             log.append(self.directory, damaged=name)
             return False
-        if table is None:
+        if found is None:
             return False
-        self.made[name] = table
+        self.made[name] = found
         self.bar.update()
         return True
 
@@ -179,6 +203,10 @@ class _Run:
             if len(self.failures) > LISTED:
                 lines.append(f"and {len(self.failures) - LISTED} more, in log.jsonl")
             raise RuntimeError("\n  ".join(lines))
+
+
+def _raise(error):
+    raise error
 
 
 def _submitted(executor, task):

@@ -24,6 +24,7 @@ CODE = (
     "signals.py",
     "streams.py",
     "sweeps/plan.py",
+    "sweeps/rows.py",
     "sweeps/shards.py",
     "tables.py",
     "transform.py",

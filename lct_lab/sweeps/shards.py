@@ -6,19 +6,22 @@ import time
 from pathlib import Path
 
 from lct_lab import tables
+from lct_lab.sweeps import rows
 from lct_lab.sweeps.plan import code_hash, name_within, shard_name
 
 
 def compute(block, directory, name):
-    """Measure one block and write its shard; returns its rows as saved, and the seconds it took.
+    """`measure` and `write`: the rows of a block as saved, and the seconds that it took."""
+    return write(*measure(block, name), directory, name)
 
-    On one thread, since sums over more can differ in their last bits. The shard is not forced to
-    the disk, which takes longer than a block: what a power failure garbles is found by its content
-    and computed again.
+
+def measure(block, name):
+    """The rows of a block, and the seconds that they took.
+
+    On one thread, since sums over more can differ in their last bits.
 
     name : of the shard, by the driver. Raises RuntimeError where this process would name it
-    otherwise, FloatingPointError where a gradient is not finite, OSError naming the path that
-    cannot be written.
+    otherwise, FloatingPointError where a gradient is not finite.
     """
     import torch
 
@@ -26,27 +29,43 @@ def compute(block, directory, name):
     torch.set_num_threads(1)
     if shard_name(block) != name:
         raise RuntimeError("the worker has other code or other versions than the driver")
-    table = _measured(block)
-    return tables.write_raw(table, Path(directory) / name), time.perf_counter() - began
+    return _measured(block), time.perf_counter() - began
+
+
+def write(measured, seconds, directory, name):
+    """Write the shard of what `measure` returned; the rows as saved, and the seconds in all.
+
+    The shard is not forced to the disk, which takes longer than a block: what a power failure
+    garbles is found by its content and computed again. Raises OSError naming the path that cannot
+    be written.
+    """
+    began = time.perf_counter()
+    saved = rows.write(measured, Path(directory) / name)
+    return saved, seconds + time.perf_counter() - began
 
 
 def _measured(block):
     """The rows of a block beside its size and start; what else determines them is in `attrs`."""
     import numpy as np
-    import pandas as pd
     import torch
 
     from lct_lab import probes
 
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        found = probes.probe_rows(**block.arguments(), dtype=torch.float64, device="cpu")
     start = f"{block.init}, tied" if block.tied else block.init
     place = {"n": block.n, "m": block.m, "start": start}
-    with np.errstate(all="ignore"):  # what overflows is refused below
-        rows = probes.probe_rows(**block.arguments(), dtype=torch.float64, device="cpu")
-    table = pd.DataFrame(place | rows)
-    if not np.isfinite(table.select_dtypes("number").to_numpy()).all():
+    count = len(found["init"])
+    columns = {name: _repeated(value, count) for name, value in place.items()} | found
+    if not all(np.isfinite(values).all() for values in columns.values() if values.dtype != object):
         raise FloatingPointError("a gradient is not finite in double precision")
-    table.attrs = {**block.described(), "dtype": "float64", "code": code_hash()}
-    return table
+    return rows.Rows(columns, {**block.described(), "dtype": "float64", "code": code_hash()})
+
+
+def _repeated(value, count):
+    import numpy as np
+
+    return np.full(count, value, object if isinstance(value, str) else None)
 
 
 def read(path):
