@@ -26,7 +26,7 @@ SMALL = {
     "05": "samples=16384 n_max=1024",
     "06": "draws=300",
     "07": "inits=200",
-    "08": "n=128 draws=60 inits=150",
+    "08": "n=128 draws=60 inits=200",
     "09": "largest=512 n_max=512 newton_max=2048 most_steps=600",
     "10": "n_max=512 widest=512",
     "11": "n=128 starts=1 most_steps=1200 zoom=32 ablated=256",
