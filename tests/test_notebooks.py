@@ -29,7 +29,7 @@ SMALL = {
     "08": "n=128 draws=60 inits=200",
     "09": "largest=512 n_max=512 newton_max=2048 most_steps=600",
     "10": "n_max=512 widest=512",
-    "11": "n=128 starts=1 most_steps=1200 zoom=32 ablated=256",
+    "11": "n=256 starts=1 most_steps=800 fine_steps=1500 unit=32 ablated=256 large=1024 pairs=32",
     "12": "steps=100 starts=2 n=32",
     "13": "starts=100 sets=12 batches=4",
     "14": "largest=10000 dense_largest=1000 seconds=0.05",
