@@ -1,5 +1,6 @@
 """The explorer without a browser: what it computes and draws, how it answers to its controls."""
 
+import functools
 import itertools
 import shlex
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.text import Text
@@ -28,6 +30,11 @@ def wait(shown):
 @pytest.fixture(scope="module")
 def panels():
     return explore.Panels()
+
+
+@pytest.fixture(scope="module")
+def found():
+    return functools.cache(explore.measure)
 
 
 @pytest.fixture
@@ -60,36 +67,43 @@ def test_scales_are_probes():
 
 
 def test_verdicts_are_those_of_compare():
-    found = explore.measure(Settings(100, 100, "shuffled", inits=8))["scales"].set_index("group")
+    found = explore.measure(Settings(100, 100, "shuffled", inits=8))
     rows = probe(100, 100, init="shuffled", inits=8)
     law = laws.predict(100, 100, init="shuffled")
-    expected = comparison.judged(rows, law, statistics=("rms",)).loc["rms"]
-    assert found["verdict"].to_dict() == expected["verdict"].to_dict()
-    assert found["starts"].to_dict() == expected["starts"].to_dict()
+    expected = comparison.judged(rows, law, statistics=("rms", "median"))
+    for statistic, name in (("rms", "scales"), ("median", "medians")):
+        table, wanted = found[name].set_index("group"), expected.loc[statistic]
+        pd.testing.assert_frame_equal(table, wanted, check_names=False)
+    assert not np.allclose(found["scales"]["measured"], found["medians"]["measured"], rtol=0.2)
 
 
-def test_a_wrong_law_is_outside(monkeypatch):
+@pytest.mark.parametrize("column, table", [("rms", "scales"), ("median_abs", "medians")])
+def test_a_wrong_law_is_outside(monkeypatch, column, table):
     right = laws.predict
-    monkeypatch.setattr(laws, "predict", lambda *a, **k: right(*a, **k).assign(rms=1e4))
-    found = explore.measure(Settings(300, 300, "shuffled", inits=20))["scales"]
-    assert (found["verdict"] == "outside").all()
+    monkeypatch.setattr(laws, "predict", lambda *a, **k: right(*a, **k).assign(**{column: 1e4}))
+    found = explore.measure(Settings(300, 300, "shuffled", inits=20))
+    assert (found[table]["verdict"] == "outside").all()
+    (other,) = {"scales", "medians"} - {table}
+    assert not (found[other]["verdict"] == "outside").any()
 
 
 def test_right_laws_are_hardly_ever_outside():
-    """Each picture holds at 95 %: of 24 at most 5 may fail (chance of more: 0.1 %)."""
+    """Each pair of pictures holds at 95 %: of 24 at most 5 may fail (chance of more: 0.1 %)."""
     failed = 0
     for start in ("random", "shuffled", "orthogonal", "jittered"):
         for seed in range(6):
-            found = explore.measure(Settings(96, 64, start, seed=seed))["scales"]
-            failed += (found["verdict"] == "outside").any()
+            found = explore.measure(Settings(96, 64, start, seed=seed))
+            verdicts = pd.concat([found["scales"], found["medians"]])["verdict"]
+            failed += (verdicts == "outside").any()
     assert failed <= 5
 
 
 def test_without_a_law_the_measurement_stays():
     found = explore.measure(Settings(320, 32, "orthogonal", inits=2))
     assert "no law here: n must be at most 8 m" in found["sentence"]
-    assert (found["scales"]["verdict"] == "no law").all()
-    assert (found["scales"]["measured"] > 0).all()
+    for table in ("scales", "medians"):
+        assert (found[table]["verdict"] == "no law").all()
+        assert (found[table]["measured"] > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -143,8 +157,9 @@ def shown_words(ax):
     ],
     ids=["defaults", "large", "extreme", "no law", "tied", "one sample"],
 )
-def test_no_words_overlap_or_leave_the_picture(settings, panels):
-    panels.draw(explore.measure(settings), settings)
+@pytest.mark.parametrize("statistic", ["rms", "median"])
+def test_no_words_overlap_or_leave_the_picture(settings, statistic, panels, found):
+    panels.draw(found(settings), settings, statistic)
     panels.canvas.draw()
     boxes = [
         (text.get_text(), text.get_window_extent().padded(-1))
@@ -209,6 +224,32 @@ def test_a_control_changes_the_picture_and_keeps_the_artists(shown):
         *shown.panels.scales.words,
     ]
     assert {id(a) for a in drawn} <= kept & set(artists)
+
+
+def test_the_bars_turn_to_medians_without_a_measurement(shown, monkeypatch, tmp_path):
+    before, number = shown.picture.value, shown.newest
+    monkeypatch.setenv("LCT_LAB_OUT", str(tmp_path))
+    shown.statistic.value = "median"
+    assert shown.picture.value != before and shown.newest == number
+    assert shown.panels.scales.ax.get_xlabel() == "median |gradient|"
+    lengths = [bar.get_x() + bar.get_width() for bar in shown.panels.scales.bars]
+    np.testing.assert_allclose(lengths, shown.found["medians"]["measured"])
+    shown.save()
+    assert (
+        tmp_path / "figures" / "00-explore-64-48-random-False-uniform-1-3-0-median.svg"
+    ).exists()
+    shown.controls["seed"].value = 1
+    wait(shown)
+    assert shown.panels.scales.ax.get_xlabel() == "median |gradient|"
+    shown.controls["amplitudes"].value = "1,<b>"
+    wait(shown)
+    shown.statistic.value = "rms"
+    assert shown.picture.layout.visibility == "hidden" and "four numbers" in shown.says.value
+
+
+def test_a_picture_of_another_statistic_is_refused():
+    with pytest.raises(ValueError, match="statistic must be one of rms, median, got 'mean'"):
+        explore.draw(Settings(64, 48, inits=3), "mean")
 
 
 def test_an_error_stands_in_the_place_of_the_picture(shown):

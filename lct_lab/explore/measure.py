@@ -13,6 +13,7 @@ STARTS, SAMPLES = 20, 20_000  # measured at once, at most: some hundredths of a 
 MATRIX = 128  # the largest size whose analysis matrix is shown
 BINS = 8  # to either side of a frequency, in units of π/N: how far its loss is followed
 POINTS = 641  # of that loss, 40 a bin
+STATISTICS = {"rms": "scales", "median": "medians"}  # of a gradient, and the tables of them
 LARGEST = 1e10  # of amplitudes: the spread of squared gradients has their sixteenth power
 
 
@@ -54,8 +55,9 @@ class Cancelled(Exception):
 def measure(settings, wanted=lambda: True):
     """What the four panels show, as a dict.
 
-    scales : table of group, measured, predicted, verdict, starts, …, one row a group, of the rms
-        gradient over `inits` starts, as `comparison.judged` makes it.
+    scales, medians : of the rms gradient over `inits` starts and of its median, a table of group,
+        measured, predicted, verdict, starts, …, one row a group, as `comparison.judged` makes it;
+        the verdicts of both tables together hold at its confidence.
     sentence : why no law covers the settings, or "".
     x, y : (n,) the first start's signal and its reconstruction.
     w, X : (m,) its frequencies, folded to 0 … π, and the sizes of their coefficients.
@@ -67,7 +69,7 @@ def measure(settings, wanted=lambda: True):
     options = _checked(settings)
     rows = _rows(settings, options, wanted)
     scales, sentence = _scales(rows, settings, options)
-    return {"scales": scales, "sentence": sentence, **_first_start(settings, options)}
+    return {**scales, "sentence": sentence, **_first_start(settings, options)}
 
 
 def _amplitudes(text):
@@ -115,14 +117,14 @@ def _rows(settings, options, wanted):
 
 
 def _scales(rows, settings, options):
-    """The rms of every group against its law, and the sentence that says why there is none."""
+    """{name: every group against its law}, and the sentence that says why there is none."""
     asked = {name: value for name, value in options.items() if name != "seed"}
     try:
         law, sentence = comparison.predicted(settings.n, settings.m, **asked), ""
     except ValueError as uncovered:
         law, sentence = None, f"no law here: {uncovered}"
-    table = comparison.judged(rows, law, statistics=("rms",))
-    return table.loc["rms"].reset_index(), sentence
+    table = comparison.judged(rows, law, statistics=list(STATISTICS))
+    return {name: table.loc[of].reset_index() for of, name in STATISTICS.items()}, sentence
 
 
 def _first_start(settings, options):

@@ -8,15 +8,18 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
+from PIL import Image
 
 from lct_lab import init, plots
-from lct_lab.explore.measure import BINS, Settings, measure
+from lct_lab.checks import require_choice
+from lct_lab.explore.measure import BINS, STATISTICS, Settings, measure
 
 TICKS = 6  # of an axis at most: words are what takes the time of a picture
 SAMPLES = 120  # of a signal that are shown
 SHARE = 0.46  # of the width of the scales that bars take, and their words the rest
 TELLING = 10  # an interval to more than this factor would fill the axis and tell nothing
 BESIDE_THE_TITLE = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.99), "borderaxespad": 0.0}
+SAID = {"rms": "rms gradient", "median": "median |gradient|"}
 SHORT = {"ncols": 2, "handlelength": 1.0, "handletextpad": 0.5, "columnspacing": 1.0}
 
 
@@ -42,17 +45,19 @@ class Panels:
             ax.yaxis.set_major_formatter("{x:.4g}")
             ax.yaxis.get_major_locator().set_params(nbins=TICKS)
 
-    def draw(self, found, settings):
-        """Move the artists to what `measure(settings)` found."""
+    def draw(self, found, settings, statistic="rms"):
+        """Move the artists to what `measure(settings)` found; statistic : of the bars."""
         self.spectrum.draw(found, settings)
-        self.scales.draw(found)
+        self.scales.draw(found, statistic)
         self.basin.draw(found)
         self.signal.draw(found, settings)
 
     def png(self):
-        """The picture, as bytes."""
+        """The picture, as bytes; without transparency, which would take time and show nothing."""
+        self.canvas.draw()
         target = io.BytesIO()
-        self.canvas.print_png(target, pil_kwargs={"compress_level": 1})
+        opaque = Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB")
+        opaque.save(target, "png", compress_level=1)
         return target.getvalue()
 
 
@@ -112,7 +117,7 @@ class Scales:
         self.intervals = ax.hlines(places, ones, ones, color=plots.GREY, lw=2.2, zorder=3)
         self.words = [_beside(ax, place) for place in places]
         self.note = ax.text(0.01, 0.985, "", va="top", transform=ax.transAxes, fontsize=9)
-        ax.set(xscale="log", xlabel="rms gradient")
+        ax.set(xscale="log")
         ax.set_yticks(places, [plots.SYMBOLS[group] for group in init.GROUPS])
         ax.grid(False, axis="y")
         ax.xaxis.set_major_locator(LogLocator(numticks=TICKS))
@@ -121,9 +126,9 @@ class Scales:
         self.legend = ax.legend(handles, names, **SHORT, **BESIDE_THE_TITLE)
         self.legend.legend_handles[0].set_markersize(11)
 
-    def draw(self, found):
+    def draw(self, found, statistic):
         """Lengths, ticks and words; where there is no law, its sentence above them."""
-        table = found["scales"].set_index("group").reindex(init.GROUPS)
+        table = found[STATISTICS[statistic]].set_index("group").reindex(init.GROUPS)
         low, high = _limits(table)
         places = zip(self.bars, self.words, table.itertuples(), strict=True)
         for bar, word, row in places:
@@ -141,6 +146,7 @@ class Scales:
         self.note.set_text("\n".join(sentence))
         self.legend.set_visible(not sentence)
         self.ax.set(xlim=(low, high), ylim=(5.6, -0.6 - 0.45 * len(sentence)))
+        self.ax.set_xlabel(SAID[statistic])
 
 
 def _limits(table):
@@ -241,11 +247,13 @@ class Signal:
         _title(self.ax, f"Reconstruction: error {share:.3g} of the energy")
 
 
-def draw(settings=None):
+def draw(settings=None, statistic="rms"):
     """The picture of `Settings` as a matplotlib Figure, for a page without widgets.
 
-    Raises as `measure` does.
+    statistic : of the bars, "rms" or "median". Raises as `measure` does, and ValueError for another
+    statistic.
     """
+    require_choice("statistic", statistic, STATISTICS)
     panels, settings = Panels(), settings or Settings()
-    panels.draw(measure(settings), settings)
+    panels.draw(measure(settings), settings, statistic)
     return panels.figure

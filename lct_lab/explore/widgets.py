@@ -7,7 +7,7 @@ import time
 import ipywidgets as w
 
 from lct_lab import init, plots, signals, tables
-from lct_lab.explore.measure import Cancelled, Settings, measure
+from lct_lab.explore.measure import STATISTICS, Cancelled, Settings, measure
 from lct_lab.explore.panels import Panels
 
 ROUND = {digit * 10**power for digit in (1, 2, 3, 5, 8) for power in range(5)} | {100_000}
@@ -24,7 +24,8 @@ class Explorer:
 
     It is computed in a thread, and given up as soon as a newer one is wanted or the interpreter
     ends: a thread that lives longer would abort it. `drawn` are the settings of the picture that is
-    shown; after an error there is none, and nothing to save.
+    shown, `found` what was measured for it; after an error there is none, and nothing to save.
+    `statistic` says which of the statistics found the bars show; another is drawn, not measured.
     """
 
     def __init__(self, settings):
@@ -33,13 +34,15 @@ class Explorer:
         self.busy, self.says, self.line = w.HTML(), w.HTML(), w.HTML()
         self.write = w.Button(description="Write the command", layout={"width": "auto"})
         self.keep = w.Button(description="Save the figure", layout={"width": "auto"})
+        self.statistic = _dropdown("bars", [*STATISTICS], "rms")
         self.widget = self._laid_out()
-        self.panels, self.drawn = Panels(), None
+        self.panels, self.drawn, self.found = Panels(), None, None
         self.lock, self.newest = threading.Lock(), 0
         self.write.on_click(lambda _: self._say(self.line, settings_of(self).command(), "code"))
         self.keep.on_click(lambda _: self.save())
         for control in self.controls.values():
             control.observe(lambda _: self.refresh(), "value")
+        self.statistic.observe(lambda _: self.turn(), "value")
         self.refresh()
 
     def _laid_out(self):
@@ -47,7 +50,7 @@ class Explorer:
             "grid_template_columns": "repeat(auto-fit, minmax(260px, 1fr))",
             "grid_gap": "2px 18px",
         }
-        grid = w.GridBox([*self.controls.values()], layout=columns)
+        grid = w.GridBox([*self.controls.values(), self.statistic], layout=columns)
         buttons = w.HBox([self.write, self.keep, self.busy])
         return w.VBox([grid, buttons, self.line, self.says, self.picture])
 
@@ -83,10 +86,17 @@ class Explorer:
             self._say(self.busy, "computing …", "em")
         return True
 
+    def turn(self):
+        """Draw what was found once more, its bars of the statistic that is wanted now."""
+        self.line.value = ""
+        with self.lock:
+            if self.drawn is not None:
+                self._draw(self.found, self.drawn)
+
     def _draw(self, found, settings):
-        self.panels.draw(found, settings)
+        self.panels.draw(found, settings, self.statistic.value)
         self.picture.value = self.panels.png()
-        self.drawn, self.says.value = settings, ""
+        self.drawn, self.found, self.says.value = settings, found, ""
         self._show_picture(True)
 
     def _fail(self, error):
@@ -105,7 +115,8 @@ class Explorer:
         with self.lock:
             if self.drawn is None:
                 return self._say(self.line, "there is no picture to save", "span")
-            name = f"00-explore-{self.drawn.slug()}"
+            kind = {"rms": "", "median": "-median"}[self.statistic.value]
+            name = f"00-explore-{self.drawn.slug()}{kind}"
             plots.save_figure(self.panels.figure, name, alt="the explorer's four panels")
         self._say(self.line, f"saved as {tables.output('figures', name)}.svg and .png", "span")
 

@@ -98,8 +98,8 @@ def matrix_of(s, tied):
         row=s.a2**2 * s.variance * column,
         wobble=max(0.0, wobble(s, near)),
         drift=max(0.0, s.signal.colour * near.drift),
-        slope=0.0,
-        rest=s.variance * s.a4**2 * _rest_of_a1(s, near),
+        beta=0.0,
+        eta_square=s.variance * s.a4**2 * _rest_of_a1(s, near),
         peak=sums.fourth,
     )
 

@@ -173,8 +173,8 @@ def of_a1(s, matrix, law, x0, normal, batch):
     """Drawn ∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), see `scalars`."""
     mean = total(law.mean)
     own = mean / s.signal.first_variance * x0
-    zeta, eta = normal[0] * np.sqrt(matrix.row), normal[1] * np.sqrt(matrix.rest)
-    return _of_batch(mean, x0 * (own + 2 * matrix.slope * zeta + 2 * eta), batch)
+    zeta, eta = normal[0] * np.sqrt(matrix.row), normal[1] * np.sqrt(matrix.eta_square)
+    return _of_batch(mean, x0 * (own + 2 * matrix.beta * zeta + 2 * eta), batch)
 
 
 def of_a3(s, matrix, law, x0, normal, batch):

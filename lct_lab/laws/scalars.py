@@ -28,8 +28,8 @@ class Matrix:
     row        z = E ζ²
     wobble     the variance over signals of xᵀ(AᵀA - A)x, in units of N σ⁴, averaged over starts
     drift      the variance over starts of its mean over signals, in the same units
-    slope      β, where ∂L/∂a1 = (x_0/√N) Σ_k g_k = 2 x_0 (… x_0 + β ζ + η)
-    rest       E η²: what else meets x_0 in Σ_k g_k, independent of ζ
+    beta       β, where ∂L/∂a1 = (x_0/√N) Σ_k g_k = 2 x_0 (… x_0 + β ζ + η)
+    eta_square E η²: what else meets x_0 in Σ_k g_k, independent of ζ
     peak       Σ_n (E P_n)⁴, for the kurtosis of ζ; zero where the frequencies are random
     """
 
@@ -39,8 +39,8 @@ class Matrix:
     row: np.ndarray
     wobble: np.ndarray
     drift: np.ndarray
-    slope: np.ndarray
-    rest: np.ndarray
+    beta: np.ndarray
+    eta_square: np.ndarray
     peak: float = 0.0
 
 
@@ -99,8 +99,8 @@ def of_a1(s, matrix):
     mean = {name: 2 * variance * value for name, value in parts.items()}
     square = {
         "x_0 squared": 4 * slope**2 * first,
-        "x_0 and ζ": 4 * variance * matrix.slope**2 * matrix.row,
-        "x_0 and the rest": 4 * variance * matrix.rest,
+        "x_0 and ζ": 4 * variance * matrix.beta**2 * matrix.row,
+        "x_0 and the rest": 4 * variance * matrix.eta_square,
     }
     return Law(mean, square, floor=_mean_squared(mean))
 

@@ -32,8 +32,8 @@ def independent_matrix(s, gain, match):
         row=row(s),
         wobble=wobble(s, gain),
         drift=s.b**2 * s.gamma * (s.signal.colour - 1),
-        slope=s.a3**2 / np.sqrt(s.gamma) + s.a4**2 * np.sqrt(s.gamma) / 2,
-        rest=s.variance * s.a4**2 * column(s) * (1 + s.b * gain),
+        beta=s.a3**2 / np.sqrt(s.gamma) + s.a4**2 * np.sqrt(s.gamma) / 2,
+        eta_square=s.variance * s.a4**2 * column(s) * (1 + s.b * gain),
     )
 
 

@@ -29,12 +29,12 @@ def matrix(s):
         row=shuffled.row(s),
         wobble=wobble(s),
         drift=s.signal.colour * s.b**2 * 4 / 3,
-        slope=shuffled_slope(s) - s.a4 / s.a2 + s.a4**2 / (2 * np.sqrt(gamma)),
-        rest=s.a4**4 * s.a2**2 * s.variance * 7 / 32,
+        beta=shuffled_beta(s) - s.a4 / s.a2 + s.a4**2 / (2 * np.sqrt(gamma)),
+        eta_square=s.a4**4 * s.a2**2 * s.variance * 7 / 32,
     )
 
 
-def shuffled_slope(s):
+def shuffled_beta(s):
     """β of an untied start: a3²/√γ from y_0, a4² √γ/2 from the later outputs."""
     return s.a3**2 / np.sqrt(s.gamma) + s.a4**2 * np.sqrt(s.gamma) / 2
 
