@@ -90,6 +90,16 @@ def test_all_steps_done_with_patience_is_asked_for_once_more(path):
     assert same(train(path, **options), first)
 
 
+def test_a_fall_of_a_hundredth_may_take_as_many_steps_as_there_is_patience():
+    model = lct_lab.LCT(64, 64, tied=True, seed=0, dtype=torch.float64)
+    options = dict(optimizer="sgd", lr=0.005, steps=60, every=1, schedule=None, patience=8)
+    found = training.fit(model, **options)
+    losses = found.history["loss"].to_numpy()
+    alone, together = losses[1:] / losses[:-1], losses[8:] / losses[:-8]
+    assert np.median(alone) > 0.99 > together.max(), "most steps fall by less, any eight by more"
+    assert found.stopped == "all steps done"
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

@@ -82,7 +82,7 @@ def a3_one(n, m):
     return 1.0
 
 
-@_rule("a4 root", r"(N-1)/\sqrt{2}", "[1122] [1611] a4.grad*np.sqrt(2)/(N-1)")
+@_rule("a4 root", r"(N-1)/\sqrt{2}", "[1611] a4.grad*np.sqrt(2)/(N-1)")
 def a4_root(n, m):
     return (n - 1) / sqrt(2)
 

@@ -184,7 +184,7 @@ def _require_entries(state):
         raise TypeError("a setting is no plain value")
     best = state["best"]
     if best is not None:
-        _require_row(best, {"loss": float, "values": dict, "step": int})
+        _require_row(best, {"loss": float, "values": dict, "step": int, "mark": float})
     _require_row(state, {"step": int})
     for row in state["history"]:
         _require_row(row, ROW)

@@ -106,11 +106,15 @@ class Stopped(Exception):
 
 
 class Best(NamedTuple):
-    """The lowest loss of all samples, its parameters, and when it last fell by a hundredth."""
+    """The lowest loss of all samples, its parameters, and the step of its last fall.
+
+    A fall is one of a hundredth, in however many steps, from `mark`, where the fall before ended.
+    """
 
     loss: float
     values: dict
     step: int
+    mark: float
 
 
 class Training:
@@ -278,10 +282,11 @@ class Training:
         """Keep the parameters of the step if theirs is the lowest loss of all samples."""
         if not self.settings.patience or self.size < self.model.n:
             return
-        if self.best is None or loss < 0.99 * self.best.loss:
-            self.best = Best(loss, self.last_good, step)
-        elif loss < self.best.loss:
-            self.best = Best(loss, self.last_good, self.best.step)
+        best = self.best
+        if best is None or loss < 0.99 * best.mark:
+            self.best = Best(loss, self.last_good, step, mark=loss)
+        elif loss < best.loss:
+            self.best = Best(loss, self.last_good, best.step, best.mark)
 
     def recall(self, start, best, last_good):
         """Go on from what a checkpoint remembered."""
