@@ -71,7 +71,7 @@ def of_rules():
     a4 = reach[reach["rule"].str.startswith("a4") & (reach["N"] >= 256)]
     factor = a4.loc[a4["N/M"].between(0.25, 4), "factor"]
     return [
-        f"a factor {max(factor.max(), 1 / factor.min()):.2f} by medians, from N = 256 on",
+        f"a factor {max(factor.max(), 1 / factor.min()):.2f}, from N = 256 on",
         f"N/√M is {1 / power['w1 mean']:.0f} times too small at 10⁵",
         f"√N for a1 is {power['a1 root']:.0f} times too large",
         f"N/√M is {rules.loc['w1 mean', 'mean']:.0f} times too small.",
