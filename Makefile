@@ -73,8 +73,9 @@ bench: $(STAMP)
 
 # What was changed or made in the lab is someone's work, and the one thing that no command makes again.
 clean:
-	@own=""; for copy in build/lab/*.ipynb; do \
-	  if test -e "$$copy" && ! cmp -s "$$copy" "notebooks/$${copy##*/}"; then own="$$own, $${copy##*/}"; fi; done; \
+	@own="$$(find build/lab ! -type d ! -path build/lab/.copied.json 2>/dev/null | \
+	  while IFS= read -r file; do name="$${file#build/lab/}"; \
+	    cmp -s "$$file" "notebooks/$$name" || printf ', %s' "$$name"; done)"; \
 	for place in build/* .pytest_cache .ruff_cache .hypothesis; do \
 	  if test "$$place" = build/lab && test "$$own"; then \
 	    echo "keeping build/lab, with your own: $${own#, } (rm -r build/lab removes it)"; \

@@ -329,7 +329,7 @@ def by_errors(measured, predicted, band, error=None):
     Returns a table of measured, error, predicted, ratio, band and verdict. "outside" where
     |measured - predicted| > band · |predicted| + 2 errors, "undecided" where it is not but the
     error exceeds a third of the band, so that a measurement too rough proves nothing, else
-    "within". For single rows with many starts behind them; of many rows some are outside by chance,
+    "within". Where a number is NaN, which is what is not known, the row is "undecided". For single rows with many starts behind them; of many rows some are outside by chance,
     which `judge` allows for.
 
     measured, predicted, error : numbers or Series on one index; error, of the mean, is 0 when None.
@@ -338,9 +338,9 @@ def by_errors(measured, predicted, band, error=None):
     table = _beside(measured, 0.0 if error is None else error, predicted, band)
     width = table["band"] * table["predicted"].abs()
     gap = (table["measured"] - table["predicted"]).abs()
-    near = gap <= width + 2 * table["error"]
-    within = near & ~(table["error"] > width / 3)
-    return table.assign(verdict=_words(within, ~near))
+    reach = width + 2 * table["error"]
+    rough = table["error"] > width / 3
+    return table.assign(verdict=_words((gap <= reach) & ~rough, gap > reach))
 
 
 def _beside(measured, error, predicted, band):

@@ -192,6 +192,17 @@ def test_verdicts_by_errors_are_within_outside_and_undecided():
     assert list(by_errors(measured, 1.0, 0.02)["verdict"]) == ["within", "outside", "within"]
 
 
+@pytest.mark.parametrize("unknown", ["measured", "predicted", "error", "band"])
+def test_by_errors_decides_nothing_about_what_is_not_known(unknown):
+    known = {"measured": 1.0, "predicted": 1.0, "band": 0.02, "error": 0.001}
+    columns = {name: pd.Series([value, value]) for name, value in known.items()}
+    columns[unknown][0] = np.nan
+    assert list(by_errors(**columns)["verdict"]) == ["undecided", "within"]
+    columns["measured"][1] = 2.0
+    if unknown != "measured":
+        assert list(by_errors(**columns)["verdict"]) == ["undecided", "outside"]
+
+
 def test_verdicts_by_errors_are_those_of_the_committed_table():
     rows = pd.read_csv(tables.root() / "data" / "05-verdicts.csv")
     again = by_errors(rows["measured"], rows["predicted"], rows["band"], rows["error"])

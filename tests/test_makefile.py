@@ -127,6 +127,24 @@ def test_clean_keeps_what_was_saved_in_the_lab(project):
     assert "keeping" not in make(project, "clean").stdout and not (project / "build").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["results.csv", "my.py", "sub/mine.ipynb", "data/a b.npy", ".hidden", "90-sizes.csv"]
+)
+def test_clean_keeps_any_file_of_the_lab_that_is_no_copy(project, name):
+    lab = project / "build" / "lab"
+    own = lab / name
+    own.parent.mkdir(parents=True)
+    own.write_text("made by the user")
+    (lab / "90-sizes.ipynb").write_bytes((project / "notebooks" / "90-sizes.ipynb").read_bytes())
+    (lab / ".copied.json").write_text("{}")
+    said = make(project, "clean").stdout
+    assert said == f"keeping build/lab, with your own: {name} (rm -r build/lab removes it)\n"
+    assert own.read_text() == "made by the user"
+    own.unlink()
+    assert "removing build/lab" in make(project, "clean").stdout
+    assert not (project / "build").exists()
+
+
 def test_help_names_every_target():
     text = (ROOT / "Makefile").read_text()
     (targets,) = re.findall(r"^\.PHONY: (help .*)$", text, flags=re.MULTILINE)

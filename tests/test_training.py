@@ -57,6 +57,43 @@ def test_expected_loss_is_the_mean_over_white_signals(tied):
     )
 
 
+@pytest.mark.parametrize("n, gap", [(3, 1e-3), (64, 1e-5), (64, 0.0), (128, 2.5e-4), (64, 1e-2)])
+def test_single_precision_has_the_derivatives_of_close_frequencies(n, gap):
+    """Against the definition, a product of dense matrices in double, at the same numbers."""
+    rng = np.random.default_rng(1)
+    w1 = torch.tensor((np.arange(n) + 0.5) * np.pi / n, dtype=torch.float32)
+    w2 = (w1 + gap * torch.tensor(rng.choice([-1.0, 1.0], n))).float()
+    values = torch.cat([torch.tensor([0.9, 1.3, 1.1, 1.2]), w1, w2])
+    v = torch.tensor(rng.normal(size=len(values)), dtype=torch.float32)
+
+    def ours(x):
+        return training.expected_loss(n, *x[:4], x[4 : 4 + n], x[4 + n :])
+
+    def dense(x):
+        j = torch.arange(n, dtype=torch.float64)
+        analysis = torch.cos(x[4 : 4 + n, None] * j) * torch.where(j == 0, x[0], x[1])
+        synthesis = torch.cos(j[:, None] * x[4 + n :]) * torch.where(j == 0, x[2], x[3])[:, None]
+        return (synthesis @ analysis / n - torch.eye(n)).square().sum() / n
+
+    found, exact = (derivatives(*case) for case in ((ours, values, v), (dense, *doubles(values, v))))
+    for a, b in zip(found, exact, strict=True):
+        assert a.dtype == torch.float32
+        assert (a - b).norm() <= 1e-5 * b.norm() + 1e-6
+
+
+def doubles(*values):
+    return [value.double() for value in values]
+
+
+def derivatives(loss, values, v):
+    """The loss, its gradient, and its Hessian times v."""
+    x = values.clone().requires_grad_()
+    value = loss(x)
+    (gradient,) = torch.autograd.grad(value, x, create_graph=True)
+    (product,) = torch.autograd.grad(gradient @ v, x)
+    return value.detach(), gradient.detach(), product
+
+
 def test_near_and_repeated_frequencies():
     w = torch.tensor(
         [0.3, 0.3, 0.3 + 1e-9, 0.0, np.pi, 2 * np.pi], dtype=torch.float64, requires_grad=True

@@ -18,7 +18,7 @@ import torch
 from lct_lab.training.schedules import CoarseToFine, Constant, LookBack
 from lct_lab.training.settings import AMPLITUDES
 
-MAGIC = b"lct_lab checkpoint 5\n"  # its number changes when older files give other numbers
+MAGIC = b"lct_lab checkpoint 6\n"  # its number changes when older files give other numbers
 ENTRIES = {
     "settings": dict,
     "start": str,

@@ -25,7 +25,8 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     i, j = 1 … N-1.
 
     Tied models (w2 None, w̃ = w): one nonuniform FFT and O(N), and one more for the gradient.
-    Untied, and the second derivatives of tied models: O(M²).
+    Untied, and the second derivatives of tied models: O(M²). Computed in double precision, and
+    returned in that of w1.
 
     n : samples. a1 … a4 : numbers or tensors. w1, w2 : tensors (m,), radians per sample.
     scale : 1/√(nm) when None, that of the model itself.
@@ -45,8 +46,13 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     require_real_tensor("w2", w2, like=("w1", w1), dims=1)
     if len(w2) != m:
         raise ValueError(f"w2 must have the {m} entries of w1, got {len(w2)}")
-    square, trace = _untied(n, m, *amplitudes, w1, w2)
-    return (scale**2 * square - 2 * scale * trace) / n + 1
+    # the quotients of close pairs lose more digits than single precision has
+    square, trace = _untied(n, m, *map(_in_double, (*amplitudes, w1, w2)))
+    return ((scale**2 * square - 2 * scale * trace) / n + 1).to(w1.dtype)
+
+
+def _in_double(value):
+    return value.double() if isinstance(value, torch.Tensor) else value
 
 
 def _amplitude(name, value, w1):
@@ -270,7 +276,7 @@ def _double_products(w, n):
 
 
 def _dirichlet(v, n):
-    """Σ_{j=1}^{n-1} cos(v j) = (sin((n-½) v) / sin(v/2) - 1) / 2.
+    """Σ_{j=1}^{n-1} cos(v j) = (sin((n-½) v) / sin(v/2) - 1) / 2, of doubles v.
 
     Near multiples of 2π, where that is 0/0, its first two terms: n - 1 - v² (n-1) n (2n-1) / 12.
     """
