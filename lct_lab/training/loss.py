@@ -80,8 +80,8 @@ def filled_bins(w, n):
         raise ValueError(f"w must be a vector of frequencies, got shape {values.shape}")
     turned = (values + np.pi) % (2 * np.pi)
     folded = np.abs(turned - np.pi)  # into [0, π]: a cosine does not see the difference
-    places = (folded * n / np.pi).astype(int)
-    return len(np.unique(np.minimum(places, n - 1)))
+    places = np.sort(np.minimum((folded * n / np.pi).astype(int), n - 1))
+    return min(len(places), 1) + int(np.count_nonzero(np.diff(places)))
 
 
 def as_frequencies(w):
