@@ -329,8 +329,9 @@ def by_errors(measured, predicted, band, error=None):
     Returns a table of measured, error, predicted, ratio, band and verdict. "outside" where
     |measured - predicted| > band · |predicted| + 2 errors, "undecided" where it is not but the
     error exceeds a third of the band, so that a measurement too rough proves nothing, else
-    "within". Where a number is NaN, which is what is not known, the row is "undecided". For single rows with many starts behind them; of many rows some are outside by chance,
-    which `judge` allows for.
+    "within". Where a number is NaN, which is what is not known, the row is "undecided". For single
+    rows with many starts behind them; of many rows some are outside by chance, which `judge` allows
+    for.
 
     measured, predicted, error : numbers or Series on one index; error, of the mean, is 0 when None.
     band : relative.

@@ -75,6 +75,21 @@ class LCT(torch.nn.Module):
         """
         return (self(x) - x).square().sum(-1).mean()
 
+    def state_dict(self, *args, prefix="", **options):
+        """torch's, which has n in its metadata: no parameter's shape tells it."""
+        found = super().state_dict(*args, prefix=prefix, **options)
+        about = getattr(found, "_metadata", {}).get(prefix[:-1])
+        if about is not None:
+            about["n"] = self.n
+        return found
+
+    def _load_from_state_dict(self, state, prefix, about, strict, missing, unexpected, errors):
+        """torch's, and refuse what another n has written; without metadata any n is taken."""
+        n = about.get("n", self.n)
+        if n != self.n:
+            errors.append(f"state_dict must be of an LCT with n = {self.n}, got n = {n}")
+        super()._load_from_state_dict(state, prefix, about, strict, missing, unexpected, errors)
+
     def extra_repr(self):
         return f"n={self.n}, m={self.m}, tied={self.tied}, engine={self.engine!r}"
 

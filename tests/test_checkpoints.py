@@ -386,7 +386,7 @@ HOLD = """
 import fcntl, sys
 file = open(sys.argv[1], "w")
 fcntl.flock(file, fcntl.LOCK_EX)
-file.write("4711")
+file.write("lct_lab training, process 4711\\n")
 file.flush()
 print("held", flush=True)
 sys.stdin.read()
@@ -405,6 +405,55 @@ def test_what_a_killed_training_held_is_taken_over(path):
     assert os.listdir(path.parent) == [".state.pt.lock"]
     train(path, steps=5)
     assert os.listdir(path.parent) == ["state.pt"]
+
+
+@pytest.mark.parametrize("kind", ["file", "numbers", "link", "dangling", "hard link", "pipe"])
+def test_a_file_in_the_lock_s_place_is_left_as_it_is(path, kind):
+    lock, target = path.with_name(".state.pt.lock"), path.with_name("mine.txt")
+    target.write_text("4711" if kind == "numbers" else "made by the user")
+    make = {
+        "file": lambda: lock.write_text(target.read_text()),
+        "numbers": lambda: lock.write_text(target.read_text()),
+        "link": lambda: lock.symlink_to(target),
+        "dangling": lambda: lock.symlink_to(path.with_name("not there")),
+        "hard link": lambda: lock.hardlink_to(target),
+        "pipe": lambda: os.mkfifo(lock),
+    }
+    make[kind]()
+    before = (lock.lstat().st_ino, target.read_text())
+    with pytest.raises(ValueError, match=f"whose lock .state.pt.lock is lct_lab's own, got {path}"):
+        train(path, steps=5)
+    assert (lock.lstat().st_ino, target.read_text()) == before
+    assert sorted(os.listdir(path.parent)) == [".state.pt.lock", "mine.txt"]
+
+
+def test_files_named_as_parts_are_no_business_of_a_training(path):
+    own, target = path.with_name(".state.pt.part"), path.with_name("mine.txt")
+    target.write_text("made by the user")
+    own.symlink_to(target)
+    train(path, steps=5)
+    assert own.is_symlink() and target.read_text() == "made by the user"
+    assert path.is_file() and not path.is_symlink()
+    assert sorted(os.listdir(path.parent)) == [".state.pt.part", "mine.txt", "state.pt"]
+
+
+def test_a_part_that_was_foreseen_is_not_written_through(path, monkeypatch):
+    target = path.with_name("mine.txt")
+    target.write_text("made by the user")
+    monkeypatch.setattr(checkpoint.secrets, "token_hex", lambda size: "foreseen")
+    path.with_name(".lct_lab-foreseen.part").symlink_to(target)
+    with pytest.raises(OSError, match="could not be written, File exists"):
+        train(path, steps=5)
+    assert target.read_text() == "made by the user"
+    assert sorted(os.listdir(path.parent)) == [".lct_lab-foreseen.part", "mine.txt"]
+
+
+def test_a_file_put_in_the_lock_s_place_meanwhile_stays(path):
+    lock = path.with_name(".state.pt.lock")
+    with checkpoint.sole_use(path):
+        lock.unlink()
+        lock.write_text("made by the user")
+    assert lock.read_text() == "made by the user"
 
 
 class Own(training.Constant):

@@ -230,6 +230,7 @@ def test_what_is_frozen_stays(frozen):
         (models.LCT(8, 8), {"lr": 1.5}, ValueError, "lr must be above 0 and at most 1, got 1.5"),
         (models.LCT(8, 8), {"samples": 9}, ValueError, "samples must be at most 8, the model's"),
         (models.LCT(8, 8), {"samples": 0}, ValueError, "samples must be at least 1, got 0"),
+        (models.LCT(8, 8), {"samples": 3.5}, TypeError, "samples must be an integer .*, got 3.5"),
     ],
 )
 def test_what_newton_s_method_cannot_take(model, options, error, words):
@@ -274,6 +275,8 @@ def test_a_copy_steps_a_model_of_its_own(copied):
     assert other.samples == 4
     with pytest.raises(ValueError, match="samples must be at most 8, the model's, got 9"):
         other.samples = 9
+    with pytest.raises(TypeError, match="samples must be an integer of at least 1, got 3.5"):
+        other.samples = 3.5
     before = optimizer.model.w1.detach().clone()
     own = copied(optimizer)
     moved = stepped(own)

@@ -1,5 +1,7 @@
 """The model is its two transforms, and its gradients by hand are autograd's."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -135,3 +137,17 @@ def test_bad_input(change, error, words):
         lct_lab.LCT(**{"n": 8, "m": 5, **change})
     with pytest.raises(ValueError, match="x must have 8 samples along its last axis, got 7"):
         lct_lab.LCT(8, 5)(torch.ones(7))
+
+
+def test_a_state_of_another_n_is_refused_and_one_without_n_is_taken():
+    short, long = (torch.nn.Sequential(lct_lab.LCT(n, 8)) for n in (4, 8))
+    buffer = io.BytesIO()
+    torch.save(short.state_dict(), buffer)
+    buffer.seek(0)
+    state = torch.load(buffer, weights_only=True)
+    assert list(state) == [name for name, _ in short.named_parameters()]
+    with pytest.raises(RuntimeError, match="must be of an LCT with n = 8, got n = 4"):
+        long.load_state_dict(state)
+    torch.nn.Sequential(lct_lab.LCT(4, 8)).load_state_dict(state)
+    long.load_state_dict(dict(state))  # as states were before n was in them
+    assert torch.equal(long[0].w1, short[0].w1)

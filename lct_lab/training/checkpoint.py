@@ -8,6 +8,9 @@ import contextlib
 import hashlib
 import io
 import os
+import re
+import secrets
+import stat
 from importlib.metadata import version
 from pathlib import Path
 from reprlib import repr as short
@@ -37,6 +40,7 @@ REMEMBERED = {  # of each parameter, by the optimizers
     "sgd": {"momentum_buffer"},
     "newton": set(),
 }
+LOCK = re.compile(rb"lct_lab training, process (\d+)\n")  # what a file that is our lock says
 PLAIN = (str, int, float, NoneType)
 ROW = {"step": int, "size": int, "loss": float, "filled": int}  # what each row of a history has
 LIBRARIES = ("torch", "numpy", "finufft")  # the last bits depend on their versions
@@ -99,19 +103,23 @@ def save(path, training, step):
 
 
 def _write(path, data):
-    """Replace the file by `data` in one go, or leave it as it was."""
-    part = path.with_name(f".{path.name}.part")
+    """Replace the file by `data` in one go, or leave it as it was.
+
+    What is written first is a new file, whose name nobody can have taken or foreseen.
+    """
+    part = path.with_name(f".lct_lab-{secrets.token_hex(8)}.part")
     try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
+        with open(part, "xb") as file:  # x: O_EXCL, which follows no link either
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(part, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+                raise
+    except OSError as error:
         reason = f"checkpoint could not be written, {error.strerror}; the last one is as it was"
         raise OSError(error.errno, reason, str(path)) from error
 
@@ -366,10 +374,11 @@ def sole_use(path):
     try:
         with contextlib.suppress(OSError):  # on a full disk the lock is nameless
             os.ftruncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
+            os.pwrite(descriptor, f"lct_lab training, process {os.getpid()}\n".encode(), 0)
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        if _is_file(descriptor, lock):
+            lock.unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -382,15 +391,12 @@ def _locked(lock, path):
     import fcntl  # where there is none, everything works but checkpoints
 
     while True:
-        try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            reason = f"checkpoint could not be written, {error.strerror}"
-            raise OSError(error.errno, reason, str(path)) from error
+        descriptor = _opened(lock, path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.read(descriptor, 20).decode(errors="replace") or "unknown"
+            said = LOCK.fullmatch(os.pread(descriptor, 100, 0))
+            owner = said[1].decode() if said else "unknown"
             os.close(descriptor)
             raise ValueError(
                 f"checkpoint must not be in use, got {path}, where process {owner} is training"
@@ -400,8 +406,38 @@ def _locked(lock, path):
         os.close(descriptor)  # its owner has removed it between the two calls: once more
 
 
-def _is_file(descriptor, path):
+def _opened(lock, path):
+    """A descriptor of the file `lock`, made where there is none, or raise where it is not ours.
+
+    Ours is a file that says so, or an empty one, of a training killed before it wrote that. Links
+    are not followed, and pipes not waited for.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+        descriptor = os.open(lock, flags, 0o644)
+    except OSError as error:
+        if lock.is_symlink():
+            raise _foreign(lock, path) from error
+        reason = f"checkpoint could not be written, {error.strerror}"
+        raise OSError(error.errno, reason, str(path)) from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        content = os.pread(descriptor, 100, 0)
+        if not content or LOCK.fullmatch(content):
+            return descriptor
+    os.close(descriptor)
+    raise _foreign(lock, path)
+
+
+def _foreign(lock, path):
+    return ValueError(
+        f"checkpoint must be a file whose lock {lock.name} is lct_lab's own, got {path}, "
+        "where that is another file; move it away or name another checkpoint"
+    )
+
+
+def _is_file(descriptor, path):
+    """Whether `path` itself, and no link, is the open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
