@@ -62,9 +62,8 @@ class Panels:
 
 
 def _title(ax, text):
-    ax.set_title(
-        text, y=1.0, loc="left"
-    )  # a place given costs half as much as one that is looked for
+    # a place given costs half as much as one that is looked for
+    ax.set_title(text, y=1.0, loc="left")
 
 
 class Spectrum:
