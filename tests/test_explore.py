@@ -184,7 +184,7 @@ def test_words_say_the_verdict_and_how_many_starts_would_decide(panels):
         assert row.verdict == "undecided"
         holds = row.low <= row.predicted <= row.high
         verdict = "agrees so far" if holds else "undecided"
-        assert word == f"×{row.ratio:.2f}  {verdict}: {row.starts:,} starts"
+        assert word == f"×{row.ratio:.2f}  {verdict}, {row.starts:,} to decide"
     assert panels.scales.ax.get_title(loc="left") == "Gradients: none outside the law"
 
 

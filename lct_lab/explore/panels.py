@@ -179,7 +179,7 @@ def _beside(ax, place):
 
 
 def _verdict(row):
-    """The verdict of a row of scales in words: "×1.03  agrees so far: 4,000 starts"."""
+    """The verdict of a row of scales in words: "×1.03  agrees so far, 4,000 to decide"."""
     if not isinstance(row.verdict, str):
         return "tied to $w$"
     holds = row.verdict == "undecided" and row.low <= row.predicted <= row.high
@@ -187,7 +187,7 @@ def _verdict(row):
     digits = ".2f" if row.ratio < 1000 else ".1e"
     ratio = f"×{row.ratio:{digits}}  " if np.isfinite(row.ratio) else ""
     known = pd.notna(row.starts) and row.starts > 0
-    return f"{ratio}{verdict}" + (f": {row.starts:,} starts" if known else "")
+    return f"{ratio}{verdict}" + (f", {row.starts:,} to decide" if known else "")
 
 
 class Basin:
