@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sympy import parse_expr
 from sympy.parsing.sympy_parser import implicit_multiplication, standard_transformations
 
-from lct_lab import comparison, laws, signals
+from lct_lab import comparison, laws, signals, training
 from lct_lab.init import FREQUENCIES, GROUPS, INITS, UNIT_AMPLITUDES, draw
 from lct_lab.laws import averages, grid, shuffled
 from lct_lab.laws import tied as tied_law
@@ -329,6 +329,24 @@ def test_grid_laws_are_the_average_of_the_exact_traces(start, tied):
             error = square[group].std(ddof=0) / len(square) ** 0.5
             width = 4 * error / (rms + law[group] + 1e-9) + 0.02 * law[group] + 1e-9
             assert abs(rms - law[group]) < width, group
+
+
+def test_own_outputs_keep_as_much_of_many_signals_for_shuffled_w2_as_for_w():
+    """Many signals leave the gradient of the expected loss; a third less without own outputs."""
+    n, m, starts, amplitudes = 160, 32, 300, (0.93, 1.39, 0.88, 1.55)
+    options = {"init": "shuffled", "amplitudes": amplitudes}
+    left = []
+    for index in range(starts):
+        drawn, *sides = draw(n, m, index=index, **options)
+        sides = [torch.tensor(w, requires_grad=True) for w in sides]
+        loss = n / 3 * training.expected_loss(n, *drawn, *sides)
+        left.append([(g**2).mean().item() for g in torch.autograd.grad(loss, sides)])
+    square, error = np.mean(left, axis=0), np.std(left, axis=0) / starts**0.5
+    law = laws.predict(n, m, batch=10**9, **options).loc[["w1", "w2"], "rms"].to_numpy()
+    assert (abs(square - law**2) < 0.1 * law**2 + 3 * error).all()
+    s = setting(n, m, "shuffled", False, amplitudes)
+    without = law[1] ** 2 * (1 + s.b) / (1 + s.b + s.b * s.gamma / 2)
+    assert square[1] > 1.1 * without + 3 * error[1]
 
 
 def cosine_mean(*integers):

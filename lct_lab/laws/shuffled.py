@@ -60,24 +60,25 @@ def row(s):
 
 def frequencies(s):
     """{group: Law} of w and w̃."""
-    near_w, near_w2 = together(s)
-    w = analysis_side(s) | {"together": 2 * near_w}
-    w2 = synthesis_side(s) | {"together": 2 * near_w2}
+    near = together(s)
+    w = analysis_side(s) | {"together": 2 * near}
+    w2 = synthesis_side(s) | {"together": 2 * near}
     return {
-        "w1": Law(square=w, floor={"together": near_w}),
-        "w2": Law(square=w2, floor={"together": near_w2}),
+        "w1": Law(square=w, floor={"together": near}),
+        "w2": Law(square=w2, floor={"together": near}),
     }
 
 
 def together(s):
-    """(E (u·v)² for w, for w̃): the mean over signals of a product, of order 1/N.
+    """E (u·v)² of w, and as much of w̃: the mean over signals of a product, of order 1/N.
 
-    A product (u·x)(v·x) has mean square σ⁴ (|u|²|v|² + 2 (u·v)²); u and v are a cosine and n times
-    the sine of one frequency, φ, or of two that nearly coincide, κ/N.
+    A product (u·x)(v·x) has mean square σ⁴ (|u|²|v|² + 2 (u·v)²). What of v is near u: a cosine or
+    n times a sine of another frequency that nearly coincides, κ/N, and through the own output the
+    cosine times n times the sine of one frequency, φ.
     """
     own = s.b * s.gamma * s.shared
     near = s.signal.colour * (1 + s.b) / s.n
-    return s.unit / 3 * (near + own), s.unit / 3 * near
+    return s.unit / 3 * (near + own)
 
 
 def analysis_side(s):
