@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from browser import SHOTS, chromium  # noqa: F401
 from bs4 import BeautifulSoup
+from runner import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 RENDERED = sorted((ROOT / "notebooks" / "rendered").glob("*.ipynb"))
@@ -229,6 +231,29 @@ def test_tables_sort_and_the_theme_turns(project, chromium):  # noqa: F811
     page.get_by_role("button", name="Show code").click()
     assert page.locator("details:not([open])").count() == 0
     page.context.close()
+
+
+def test_a_killed_build_leaves_nothing_to_the_next_and_other_folders_stay(tmp_path):
+    tools = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=tools)
+    (tmp_path / "notebooks" / "rendered").mkdir(parents=True)
+    shutil.copy(RENDERED[-1], tmp_path / "notebooks" / "rendered")
+    shutil.copy(ROOT / "notebooks" / RENDERED[-1].name, tmp_path / "notebooks")
+    dies = "import os, build_site\nbuild_site.mathjax = lambda: os.kill(os.getpid(), 9)\n"
+    command = [sys.executable, "-c", dies + "build_site.main()"]
+    killed = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}/tools:{ROOT}"})
+    assert killed.returncode == -9
+    (left,) = (tmp_path / "build").iterdir()
+    assert left.name.startswith("site-") and any(left.iterdir())
+    alive = [f"site-{processes.OWNER}-of-this-one", "site-mine"]
+    for name in alive:
+        (tmp_path / "build" / name).mkdir()
+    (tmp_path / "build" / "share").mkdir()
+    part = f".01.html.{platform.node()}.{left.name.split('-')[-2]}-1.part"
+    (tmp_path / "build" / "share" / part).touch()
+    assert build(tmp_path, "--share", "77").returncode == 1
+    assert sorted(path.name for path in (tmp_path / "build").iterdir()) == sorted([*alive, "share"])
+    assert not list((tmp_path / "build" / "share").iterdir())
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"cells": []}', '{"nbformat": 4, "cells": 3}'])
