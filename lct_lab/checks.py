@@ -149,6 +149,29 @@ def _require_dense(name, value):
         raise TypeError(f"{name} must be a dense tensor, got a {kind} one")
     if value.layout is not torch.strided:
         raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
+    _require_untransformed(name, value)
+
+
+def _require_untransformed(name, value):
+    """Raise for a tensor inside torch.func, which neither numpy nor finufft can read."""
+    from torch._C._functorch import is_functorch_wrapped_tensor  # torch has no public name for it
+
+    if is_functorch_wrapped_tensor(value):
+        raise TypeError(
+            f"{name} must be a tensor outside torch.func (vmap, grad, jacrev, jvp and the like), "
+            "got one inside; use backward(), torch.autograd.grad or torch.autograd.functional"
+        )
+
+
+def require_one_gradient(gradient):
+    """Raise where a backward pass is given many gradients at once, as one batched tensor."""
+    from torch._C._functorch import is_legacy_batchedtensor  # torch has no public name for it
+
+    if is_legacy_batchedtensor(gradient):
+        raise TypeError(
+            "gradients of the transform must be taken one at a time, vectorize=False or "
+            "is_grads_batched=False, got a batch of them"
+        )
 
 
 def require_representable(name, number, dtype):
@@ -168,6 +191,7 @@ def require_scalar(name, value, like):
         number = require_number(name, value, "a real number or a one-element tensor")
         require_representable(name, number, like[1].dtype)
         return number
+    _require_untransformed(name, value)
     if value.numel() != 1:
         raise ValueError(
             f"{name} must be a number or a one-element tensor, got shape {tuple(value.shape)}"

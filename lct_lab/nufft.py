@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from lct_lab import compiled
+from lct_lab.checks import require_one_gradient
 
 # Modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads pay.
 LARGE = 1 << 18
@@ -64,6 +65,7 @@ class _Analysis(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g):
+        require_one_gradient(g)
         v, w, moments = ctx.saved_tensors
         wants_v, wants_w, _ = ctx.needs_input_grad
         n = v.shape[-1]
@@ -89,6 +91,7 @@ class _Synthesis(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g):
+        require_one_gradient(g)
         c, w = ctx.saved_tensors
         wants_c, wants_w, _, _ = ctx.needs_input_grad
         sine = ctx.sine

@@ -6,7 +6,7 @@ A table comes in, an Axes goes out.
 from contextlib import ExitStack
 
 from lct_lab import tables
-from lct_lab.checks import require_columns, require_number
+from lct_lab.checks import require_columns, require_number, require_size
 from lct_lab.init import GROUPS
 
 # Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker
@@ -63,9 +63,16 @@ def use_style():
 
 
 def figure(rows=1, columns=1, *, width=9.0, height=3.6, **options):
-    """A figure and its axes, as plt.subplots returns them: (Figure, Axes or array). In inches."""
+    """A figure and its axes, as plt.subplots returns them: (Figure, Axes or array). In inches.
+
+    Raises TypeError or ValueError naming the argument.
+    """
     import matplotlib.pyplot as plt
 
+    rows, columns = require_size("rows", rows), require_size("columns", columns)
+    for name, inches in (("width", width), ("height", height)):
+        if require_number(name, inches) <= 0:
+            raise ValueError(f"{name} must be above 0, got {inches!r}")
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
@@ -189,6 +196,7 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     import numpy as np
 
     require_columns("table", table, [by, value])
+    _require_a_logarithm(table, value)
     ax = _axes(ax)
     rng = np.random.default_rng(0)
     names = list(dict.fromkeys(table[by]))
@@ -205,6 +213,12 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     return ax
 
 
+def _require_a_logarithm(table, column):
+    """Raise where a log axis of a column would be empty."""
+    if len(table) and not (table[column] > 0).any():
+        raise ValueError(f"table must have a number above 0 in {column}, for a log axis, got none")
+
+
 def _look(name, place):
     """Colour and marker of a group, or of whatever else is drawn at `place`."""
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
@@ -219,6 +233,8 @@ def scales(table, *, x, measured, predicted=None, error=None, by="group", ax=Non
     """
     wanted = [x, by, measured, *(name for name in (predicted, error) if name is not None)]
     require_columns("table", table, wanted)
+    for column in (x, measured):
+        _require_a_logarithm(table, column)
     ax = _axes(ax)
     for place, (name, rows) in enumerate(table.groupby(by, sort=False)):
         look = _look(name, place)
@@ -347,6 +363,8 @@ def slope(ax, power, anchor, label=None, span=None):
     drawn = _axes(ax)
     exponent = require_number("power", power)
     x0, y0 = _pair("anchor", anchor)
+    if x0 <= 0:
+        raise ValueError(f"anchor must have its x0 above 0, got {anchor!r}")
     ends = np.array(_pair("span", drawn.get_xlim() if span is None else span))
     line = y0 * (ends / x0) ** exponent
     drawn.plot(ends, line, "--", color=GREY, lw=1.1, label=label, scalex=False)

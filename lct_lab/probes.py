@@ -29,6 +29,7 @@ class Gradients(NamedTuple):
     w2: torch.Tensor | None
 
 
+@transform.eager
 def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
     """The loss L = Σ (y - x)² and its gradient in all six groups, by hand, without autograd.
 

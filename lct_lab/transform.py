@@ -1,14 +1,39 @@
 """The transform itself: the dense definition, and the choice between it and the fast engine."""
 
+from functools import wraps
+
 import torch
 
 from lct_lab import nufft
-from lct_lab.checks import require_choice, require_real_tensor, require_scalar, require_size
+from lct_lab.checks import (
+    require_choice,
+    require_one_gradient,
+    require_real_tensor,
+    require_scalar,
+    require_size,
+)
 
 ENGINES = ("auto", "dense", "nufft")
 BLOCK = 1 << 22  # cosines held at once by the dense engine: 32 MB in double
 
 
+def eager(function):
+    """`function`, which torch.compile calls as it is, and compiles what is around it.
+
+    Tracing would find numpy and finufft in it. `torch.compiler.disable` as a decorator does the
+    same, and takes two seconds at import.
+    """
+
+    @wraps(function)
+    def called(*arguments, **options):
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*arguments, **options)
+        return function(*arguments, **options)
+
+    return called
+
+
+@eager
 def analyze(x, a1, a2, w, *, engine="auto"):
     """Cosine analysis of signals at the frequencies `w`.
 
@@ -41,6 +66,7 @@ def analyze(x, a1, a2, w, *, engine="auto"):
     return (a1 * first + a2 * C) / n**0.5
 
 
+@eager
 def synthesize(X, n, a3, a4, w, *, engine="auto"):
     """Cosine synthesis of N samples from coefficients at the frequencies `w`.
 
@@ -109,6 +135,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g):
+        require_one_gradient(g)
         v, outer, inner = ctx.saved_tensors
         sine = ctx.sine
         wants_v, wants_outer, wants_inner, _ = ctx.needs_input_grad

@@ -140,21 +140,22 @@ def test_an_interrupted_training_goes_on_with_the_very_model(path, monkeypatch):
 KILLED = """
 import os, signal, sys
 import test_checkpoints as tests
-plain, seen = tests.signals.draw, []
-def draw(*given, **options):
-    seen.append(1)
-    if len(seen) == 27:
+plain, written = os.fsync, []
+def fsync(descriptor):
+    written.append(1)
+    if len(written) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    return plain(*given, **options)
-tests.signals.draw = draw
+    plain(descriptor)
+os.fsync = fsync
 tests.train(sys.argv[1], objective="uniform", batch=5)
 """
 
 
-def test_a_killed_training_goes_on_to_the_same_bytes(path):
+def test_a_training_killed_in_mid_write_goes_on_to_the_same_bytes(path):
     command = [sys.executable, "-c", KILLED, str(path)]
     process = subprocess.run(command, cwd=os.path.dirname(__file__))
     assert process.returncode == -signal.SIGKILL and path.exists()
+    assert len(os.listdir(path.parent)) == 3  # the last checkpoint, a lock and a part
     options = dict(objective="uniform", batch=5)
     assert same(train(path, **options), train(**options))
     assert os.listdir(path.parent) == ["state.pt"]
@@ -441,11 +442,41 @@ def test_a_part_that_was_foreseen_is_not_written_through(path, monkeypatch):
     target = path.with_name("mine.txt")
     target.write_text("made by the user")
     monkeypatch.setattr(checkpoint.secrets, "token_hex", lambda size: "foreseen")
-    path.with_name(".lct_lab-foreseen.part").symlink_to(target)
+    part = part_of(path, "foreseen")
+    part.symlink_to(target)
     with pytest.raises(OSError, match="could not be written, File exists"):
         train(path, steps=5)
     assert target.read_text() == "made by the user"
-    assert sorted(os.listdir(path.parent)) == [".lct_lab-foreseen.part", "mine.txt"]
+    assert sorted(os.listdir(path.parent)) == [part.name, "mine.txt"]
+
+
+def part_of(path, token):
+    """The file that a training writes first, with such a token for its random one."""
+    digest = sha256(path.name.encode()).hexdigest()[:16]
+    return path.with_name(f".lct_lab-{digest}-{token}.part")
+
+
+def test_only_parts_of_this_very_checkpoint_are_swept(path):
+    token = "0123456789abcdef"
+    part_of(path, token).write_bytes(checkpoint.MAGIC[:5])
+    part_of(path, token[::-1]).write_bytes(b"")
+    others = {
+        part_of(path.with_name("other.pt"), token): checkpoint.MAGIC,
+        part_of(path, "mine"): checkpoint.MAGIC,
+        part_of(path, "0" * 16): b"made by the user",
+        path.with_name(f".lct_lab-{token}.part"): checkpoint.MAGIC,
+    }
+    for other, data in others.items():
+        other.write_bytes(data)
+    linked = part_of(path, "1" * 16)
+    linked.symlink_to(path.with_name("other.pt"))
+    train(path, steps=5)
+    assert {file.name for file in path.parent.iterdir()} == {
+        "state.pt",
+        linked.name,
+        *(other.name for other in others),
+    }
+    assert all(other.read_bytes() == data for other, data in others.items())
 
 
 def test_a_file_put_in_the_lock_s_place_meanwhile_stays(path):

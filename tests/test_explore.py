@@ -346,3 +346,21 @@ def test_a_script_ends_while_a_picture_is_made():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=ROOT
     )
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "settings, error, words",
+    [
+        (3, TypeError, "settings must be Settings, got int"),
+        (Settings(n=0), ValueError, "n must be at least 1, got 0"),
+        (Settings(m="a"), TypeError, "m must be an integer of at least 1, got 'a'"),
+        (Settings(seed=-1), ValueError, "seed must be at least 0, got -1"),
+        (Settings(start="sorted"), ValueError, "start must be one of random, .* got 'sorted'"),
+        (Settings(signal=3), ValueError, "signal must be one of uniform, .* got 3"),
+        (Settings(tied="no"), TypeError, "tied must be True or False, got 'no'"),
+        (Settings(amplitudes=3), TypeError, "amplitudes must be text, got 3"),
+    ],
+)
+def test_settings_that_no_control_can_stand_at_are_a_sentence(settings, error, words):
+    with pytest.raises(error, match=words):
+        explore.explorer(settings)

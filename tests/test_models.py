@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lct_lab
+from lct_lab import training
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -151,3 +152,60 @@ def test_a_state_of_another_n_is_refused_and_one_without_n_is_taken():
     torch.nn.Sequential(lct_lab.LCT(4, 8)).load_state_dict(state)
     long.load_state_dict(dict(state))  # as states were before n was in them
     assert torch.equal(long[0].w1, short[0].w1)
+
+
+def inside_torch_func(model, x):
+    """Ways to ask torch.func for derivatives of a model, by name."""
+    parameters = dict(model.named_parameters())
+
+    def loss(values, x):
+        return torch.func.functional_call(model, values, (x,)).square().sum()
+
+    def expected(w):
+        return training.expected_loss(model.n, 1.0, 1.0, 1.0, 1.0, w)
+
+    return {
+        "grad": lambda: torch.func.grad(loss)(parameters, x),
+        "grad by a1 alone": lambda: torch.func.grad(lambda a1: loss(parameters | {"a1": a1}, x))(
+            model.a1
+        ),
+        "vmap": lambda: torch.func.vmap(model)(x),
+        "jacrev": lambda: torch.func.jacrev(model)(x),
+        "jvp": lambda: torch.func.jvp(model, (x,), (x,)),
+        "expected loss": lambda: torch.func.grad(expected)(model.w1.detach()),
+    }
+
+
+@pytest.mark.parametrize("engine", ["dense", "nufft"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_torch_func_and_batches_of_gradients_are_one_sentence(engine, tied):
+    model = lct_lab.LCT(8, 5, engine=engine, tied=tied, seed=0)
+    x = torch.ones(3, 8)
+    for name, ask in inside_torch_func(model, x).items():
+        with pytest.raises(TypeError, match="must be a tensor outside torch.func .* use backward"):
+            ask()
+            pytest.fail(name)
+    jacobian = torch.autograd.functional.jacobian
+    with pytest.raises(TypeError, match="gradients of the transform must be taken one at a time"):
+        jacobian(model, x[0], vectorize=True)
+    by_columns = torch.stack([model(column) for column in torch.eye(8)], 1)
+    assert torch.allclose(jacobian(model, x[0]), by_columns, atol=1e-5)
+
+
+def test_torch_compile_takes_any_batch_and_changes_no_bit(recwarn):
+    lct = lct_lab.LCT(8, 5, engine="nufft", seed=0)
+    plain = torch.nn.Sequential(torch.nn.Linear(8, 8), lct, torch.nn.Tanh())
+    compiled = torch.compile(plain, backend="eager")
+    for shape in ((3, 8), (5, 8), (8,)):
+        x = torch.ones(shape)
+        slopes = [
+            torch.autograd.grad(model(x).sum(), list(plain.parameters()))
+            for model in (plain, compiled)
+        ]
+        assert torch.equal(compiled(x), plain(x))
+        assert all(map(torch.equal, *slopes))
+    by_hand = torch.compile(lambda x: lct_lab.gradients(x, *lct.parameters()), backend="eager")
+    assert torch.equal(
+        by_hand(torch.ones(3, 8)).w2, lct_lab.gradients(torch.ones(3, 8), *lct.parameters()).w2
+    )
+    assert not [warning for warning in recwarn if "Dynamo" in str(warning.message)]

@@ -211,3 +211,23 @@ def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, 
 def test_what_cannot_be_drawn_is_a_sentence(draw, words):
     with pytest.raises((TypeError, ValueError), match=words):
         draw(probe(20, 15, inits=2))
+
+
+POINTS = pd.DataFrame({"n": [1, 10], "group": "w1", "rms": [-3.0, 0.0], "mean_abs": np.nan})
+
+
+@pytest.mark.parametrize(
+    "draws, words",
+    [
+        (lambda: plots.figure(0), "rows must be at least 1, got 0"),
+        (lambda: plots.figure(width=0), "width must be above 0, got 0"),
+        (lambda: plots.figure(height=np.nan), "height must be finite in double precision, got nan"),
+        (lambda: plots.scales(POINTS, x="n", measured="rms"), "number above 0 in rms, for a log"),
+        (lambda: plots.scales(POINTS, x="rms", measured="n"), "number above 0 in rms, for a log"),
+        (lambda: plots.strips(POINTS), "number above 0 in mean_abs, for a log axis, got none"),
+        (lambda: plots.slope(None, 1, (0, 1)), r"anchor must have its x0 above 0, got \(0, 1\)"),
+    ],
+)
+def test_a_picture_that_would_be_empty_is_a_sentence(draws, words):
+    with pytest.raises(ValueError, match=words):
+        draws()

@@ -19,10 +19,10 @@ from pathlib import Path
 import nbformat
 from jupyterlab_pygments import JupyterStyle
 from nbconvert import HTMLExporter
-from runner import ROOT
+from runner import ROOT, processes
 from traitlets.config import Config
 
-from lct_lab import book
+from lct_lab import book, tables
 
 HERE = Path(__file__).resolve().parent
 LINK = re.compile(r"\[([^]]+)\]\((\d\d-[^)/]+)\.ipynb\)")  # to another notebook, in markdown
@@ -121,7 +121,7 @@ def site():
     """Build build/site/ whole, then put it in the place of the last one."""
     target, pages, make = ROOT / "build" / "site", rendered(), exporter()
     target.parent.mkdir(exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix="site-", dir=target.parent))
+    staging = Path(tempfile.mkdtemp(prefix=f"site-{processes.OWNER}-", dir=target.parent))
     try:
         for place, path in enumerate(pages):
             page = {"links": neighbours(pages, place)}
@@ -175,7 +175,8 @@ def share(number):
     target = ROOT / "build" / "share" / f"{names[number].stem}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     page = {"mathjax": mathjax().replace("</script", r"<\/script")}
-    write(exporter(), names[number], page, target, address=inside, link=r"\1")
+    with tables.whole(target) as part:
+        write(exporter(), names[number], page, part, address=inside, link=r"\1")
     print(f"one file, {target.stat().st_size / 1e6:.1f} MB: {target.relative_to(ROOT)}")
 
 
@@ -189,6 +190,7 @@ def main():
         "--share", metavar="NB", help="number of a notebook, or 05-full for its long run"
     )
     given = arguments.parse_args()
+    processes.clear(ROOT)
     try:
         return site() if given.share is None else share(given.share)
     except ValueError as error:  # of a notebook without a title

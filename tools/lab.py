@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 
-from runner import ROOT
+from runner import ROOT, processes
 
 from lct_lab import book, tables
 
@@ -54,6 +54,7 @@ def main():
         given = shlex.split(os.environ.get("LAB", ""))
     except ValueError as error:
         sys.exit(f"LAB must be options of JupyterLab, quoted as in a shell: {error}")
+    processes.clear(ROOT)
     try:
         kept = refresh()
     except OSError as error:

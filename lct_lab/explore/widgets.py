@@ -7,6 +7,7 @@ import time
 import ipywidgets as w
 
 from lct_lab import init, plots, signals, tables
+from lct_lab.checks import require_choice, require_flag, require_size
 from lct_lab.explore.measure import STATISTICS, Cancelled, Settings, measure
 from lct_lab.explore.panels import Panels
 
@@ -29,7 +30,7 @@ class Explorer:
     """
 
     def __init__(self, settings):
-        self.controls = _controls(settings)
+        self.controls = _controls(_shown(settings))
         self.picture = w.Image(format="png", layout={"width": "100%"})
         self.busy, self.says, self.line = w.HTML(), w.HTML(), w.HTML()
         self.write = w.Button(description="Write the command", layout={"width": "auto"})
@@ -125,6 +126,20 @@ class Explorer:
         place.value = f"<{tag}>{html.escape(text)}</{tag}>"
 
 
+def _shown(settings):
+    """Return `settings`, or raise where no control can stand at them."""
+    if not isinstance(settings, Settings):
+        raise TypeError(f"settings must be Settings, got {type(settings).__name__}")
+    for name in ("n", "m", "batch", "inits", "seed"):
+        require_size(name, getattr(settings, name), 0 if name == "seed" else 1)
+    require_choice("start", settings.start, init.INITS)
+    require_flag("tied", settings.tied)
+    require_choice("signal", settings.signal, signals.SIGNALS)
+    if not isinstance(settings.amplitudes, str):
+        raise TypeError(f"amplitudes must be text, got {settings.amplitudes!r}")
+    return settings
+
+
 def _controls(settings):
     """A widget for each of `Settings`, in their order."""
     return {
@@ -171,5 +186,8 @@ def settings_of(explorer):
 
 
 def explorer(settings=None):
-    """The explorer as an ipywidgets box, for the last line of a cell; it starts at `settings`."""
-    return Explorer(settings or Settings()).widget
+    """The explorer as an ipywidgets box, for the last line of a cell; it starts at `settings`.
+
+    Raises TypeError or ValueError naming a setting that no control can stand at.
+    """
+    return Explorer(Settings() if settings is None else settings).widget

@@ -107,7 +107,7 @@ def _write(path, data):
 
     What is written first is a new file, whose name nobody can have taken or foreseen.
     """
-    part = path.with_name(f".lct_lab-{secrets.token_hex(8)}.part")
+    part = path.with_name(f"{_stem_of_parts(path)}{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:  # x: O_EXCL, which follows no link either
             try:
@@ -122,6 +122,28 @@ def _write(path, data):
     except OSError as error:
         reason = f"checkpoint could not be written, {error.strerror}; the last one is as it was"
         raise OSError(error.errno, reason, str(path)) from error
+
+
+def _stem_of_parts(path):
+    return f".lct_lab-{_digest(path.name.encode())}-"
+
+
+def _sweep(path):
+    """Remove the parts of trainings that were killed while they wrote `path`.
+
+    For who has the sole use of `path`: nobody else writes its parts. One is a file, and no link, of
+    the name that `_write` gives, and holds the beginning of a checkpoint.
+    """
+    for part in path.parent.glob(f"{_stem_of_parts(path)}{'[0-9a-f]' * 16}.part"):
+        with contextlib.suppress(OSError):  # removed meanwhile, or not to be read: it stays
+            if stat.S_ISREG(part.lstat().st_mode) and _begins_as_ours(part):
+                part.unlink()
+
+
+def _begins_as_ours(part):
+    with open(part, "rb") as file:
+        start = file.read(len(MAGIC))
+    return start == MAGIC[: len(start)]
 
 
 def load(path, training):
@@ -375,6 +397,7 @@ def sole_use(path):
         with contextlib.suppress(OSError):  # on a full disk the lock is nameless
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"lct_lab training, process {os.getpid()}\n".encode(), 0)
+        _sweep(path)
         yield
     finally:
         if _is_file(descriptor, lock):

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lct_lab import nufft
+from lct_lab import nufft, transform
 from lct_lab.checks import require_number, require_real_tensor, require_scalar, require_size
 
 LARGEST = 1e150  # of numbers that are squared
 
 
+@transform.eager
 def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     """E L / Nσ² over white input, exactly; 1 is what predicting nothing costs.
 

@@ -16,7 +16,7 @@ import time
 import psutil
 
 OWNER = f"{platform.node()}-{os.getpid()}"  # in the names of what this runner leaves for a while
-OWNED = re.compile(rf"{re.escape(platform.node())}-(\d+)")
+OWNED = re.compile(rf"{re.escape(platform.node())}[-.](\d+)")  # the dot: of `tables.whole`
 
 
 class Stopped(Exception):
@@ -78,11 +78,12 @@ def stop_on_signals():
 
 def clear(root):
     """Remove what runners that are dead by now left in `root`, and end what they left running."""
-    for folder in (root / "build").glob("[0-9][0-9]-*"):
-        if _is_of_the_dead(folder):
-            end(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-    for folder in ("data", "figures", "notebooks/rendered"):
+    for kind in ("[0-9][0-9]-*", "site-*"):
+        for folder in (root / "build").glob(kind):
+            if _is_of_the_dead(folder):
+                end(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+    for folder in ("data", "figures", "notebooks/rendered", "build/share", "build/lab"):
         for part in (root / folder).glob(".*.part"):
             if _is_of_the_dead(part):
                 part.unlink(missing_ok=True)
