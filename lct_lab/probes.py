@@ -355,7 +355,7 @@ def probe(
         dtype=dtype,
         device=device,
     )
-    table = pd.DataFrame(_measure(settings, count))
+    table = pd.DataFrame(joined(list(blocks(settings, count))))
     described = {
         "signal": signal if isinstance(signal, str) else f"array {np.shape(signal)}",
         "dtype": str(settings.dtype),
@@ -366,8 +366,12 @@ def probe(
     return table
 
 
-def _measure(settings, count):
-    """The columns of inits 0 … count - 1, by blocks, on several threads where that pays."""
+def blocks(settings, count):
+    """The rows of inits 0 … count - 1 as columns, one block of inits after the other.
+
+    On several threads where that pays; who closes the generator has waited for the blocks that are
+    under way, and no other is begun.
+    """
     workers = settings.threads(count)
     largest = max(settings.n * settings.batch, settings.m)
     size = max(1, min(BLOCK, TOGETHER // largest, -(-count // (2 * workers))))
@@ -375,11 +379,15 @@ def _measure(settings, count):
     sizes = [min(size, count - first) for first in firsts]
     measure = partial(_columns, settings)
     if workers == 1:
-        blocks = list(map(measure, firsts, sizes))
-    else:
-        with ThreadPoolExecutor(workers) as threads:
-            blocks = list(threads.map(measure, firsts, sizes))
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        yield from map(measure, firsts, sizes)
+        return
+    with ThreadPoolExecutor(workers) as threads:
+        yield from threads.map(measure, firsts, sizes)
+
+
+def joined(parts):
+    """The columns of one block after another's."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def probe_rows(n, m, first, count, **settings):
