@@ -230,7 +230,7 @@ class _Room:
         _, cells = _scale(n)
         self.waves = np.empty((rows, 2, cells))
         self.spread = np.empty((rows, cells))
-        self.sums = np.empty((5, rows, m))
+        self.sums = tuple(np.empty((5, rows, m)))
         self.e = np.empty((rows, n))
         self.w1, self.w2 = (
             (np.empty((starts, m), np.int64), np.empty((starts, m)), np.empty((starts, m, WIDTH)))

@@ -9,7 +9,6 @@ double, whose phases w j it would spoil.
 """
 
 import atexit
-import math
 import os
 import threading
 from functools import cache, lru_cache
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 from lct_lab import compiled
-from lct_lab.checks import require_one_gradient
+from lct_lab.checks import are_finite, require_one_gradient
 
 # Modes from which rounding of w j, not eps, bounds the error; a smaller grid and two threads pay.
 LARGE = 1 << 18
@@ -165,9 +164,9 @@ def _pair(v, w):
 
 
 def as_doubles(values):
-    """A real tensor on the processor as a float64 array."""
-    found = values.numpy(force=True)  # detached, and its sign resolved
-    return found if found.dtype == np.float64 else found.astype(float)
+    """A real tensor on the processor as a contiguous float64 array."""
+    numbers = values.numpy(force=True)  # detached, and its sign resolved
+    return np.ascontiguousarray(numbers, float)
 
 
 def _complex(v):
@@ -284,12 +283,8 @@ def _set_points(plan, w):
 
 def _require_finite(w):
     """Raise for a frequency that is not finite, with which finufft would end Python."""
-    # cheaper than to look at each; from some size on a product would start threads of its own
-    if math.isfinite(w.dot(w) if len(w) < 10_000 else w.sum()):
-        return
-    strange = w[~np.isfinite(w)]
-    if len(strange):
-        raise ValueError(f"w must be finite, got {strange[0]}")
+    if not are_finite(w):
+        raise ValueError(f"w must be finite, got {w[~np.isfinite(w)][0]}")
 
 
 def lag_sums(w, count):

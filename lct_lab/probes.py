@@ -1,6 +1,5 @@
 """Gradients over many random inits, as tidy rows."""
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -51,34 +50,52 @@ def gradients(x, a1, a2, a3, a4, w1, w2=None, *, engine="auto"):
     Returns `Gradients` of detached tensors. Raises TypeError or ValueError naming the argument.
     """
     checks.require_choice("engine", engine, transform.ENGINES)
-    _check_tensors(x, w1, w2)
-    named = zip(inits.GROUPS[:4], (a1, a2, a3, a4), strict=True)
-    amplitudes = [checks.require_scalar(name, value, ("x", x)) for name, value in named]
     with np.errstate(over="ignore", invalid="ignore"):  # a sentence follows
-        found = _computed(engine, x, amplitudes, w1, w2)
-    _require_numbers(found, x, amplitudes)
-    return found
+        numbers = _checked_numbers(x, w1, w2)
+        named = zip(inits.GROUPS[:4], (a1, a2, a3, a4), strict=True)
+        amplitudes = [checks.require_scalar(name, value, ("x", x)) for name, value in named]
+        if x.is_cpu and transform.resolve_engine(engine, x, w1, graph=False) == "nufft":
+            found = _by_nufft(*numbers, amplitudes)
+            _require_numbers(found, x, amplitudes)
+            return _as_tensors(*found)
+        tensors = _by_tensors(engine, x, amplitudes, w1, w2)
+        _require_numbers(_as_arrays(*tensors), x, amplitudes)
+        return tensors
 
 
-def _computed(engine, x, amplitudes, w1, w2):
+def _by_tensors(engine, x, amplitudes, w1, w2):
+    """`gradients` of what torch computes: by the definition, and on a GPU."""
     if transform.resolve_engine(engine, x, w1, graph=False) == "dense":
         return _by_definition(torch.atleast_2d(x), amplitudes, w1, w2)
-    if x.is_cuda:
-        return _by_autograd(x, amplitudes, w1, w2, nufft)
-    return _by_nufft(x, amplitudes, w1, w2)
+    return _by_autograd(x, amplitudes, w1, w2, nufft)
+
+
+def _as_tensors(scalars, by_w1, by_w2):
+    """Arrays as `Gradients`: of the loss and the amplitudes (5,), and of the frequencies."""
+    tied = by_w2 is None
+    return Gradients(
+        *torch.from_numpy(scalars).unbind(),
+        w1=torch.from_numpy(by_w1),
+        w2=None if tied else torch.from_numpy(by_w2),
+    )
+
+
+def _as_arrays(*gradients):
+    """The same backwards."""
+    *scalars, by_w1, by_w2 = gradients
+    loss_and_amplitudes = torch.stack(scalars).numpy(force=True)
+    tied = by_w2 is None
+    return loss_and_amplitudes, by_w1.numpy(force=True), None if tied else by_w2.numpy(force=True)
 
 
 def _require_numbers(found, x, amplitudes):
-    """Raise where x or the amplitudes are so large or small that the dtype cannot say."""
-    # a sum is finite only where all terms are, and costs less than looking at each
-    *scalars, by_w1, by_w2 = found
-    numbers = [value.item() for value in scalars]
-    total = sum(numbers) + sum(w.dot(w).item() for w in (by_w1, by_w2) if w is not None)
-    if not math.isfinite(total):
-        known = [value for value in found if value is not None]
-        if not all(value.isfinite().all() for value in known):
-            raise ValueError(_too_large("x", x, map(float, amplitudes)))
-    loss, *_ = numbers
+    """Raise where x or the amplitudes are so large or small that the dtype cannot say.
+
+    found : the loss and the gradients in the amplitudes (5,), and those in the frequencies.
+    """
+    if not all(checks.are_finite(values) for values in found if values is not None):
+        raise ValueError(_too_large("x", x, map(float, amplitudes)))
+    loss, *_ = found[0].tolist()
     if loss < torch.finfo(x.dtype).tiny:
         _require_squares("x", x.detach().abs().amax(-1).cpu().numpy(), x.dtype)
 
@@ -102,19 +119,20 @@ def _require_squares(name, largest, dtype):
         )
 
 
-def _check_tensors(x, w1, w2):
-    """Raise unless signals and frequencies fit together."""
-    checks.require_real_tensor("x", x)
+def _checked_numbers(x, w1, w2):
+    """Signals and frequencies as arrays, tied as None for w2; raises unless they fit together."""
+    signals_found = checks.require_real_numbers("x", x)
     if x.ndim > 2 or not len(x):
         raise ValueError(
             f"x must have shape (n,) or (batch, n) with a batch of at least 1, got {tuple(x.shape)}"
         )
-    checks.require_real_tensor("w1", w1, like=("x", x), dims=1)
+    first = checks.require_real_numbers("w1", w1, like=("x", x), dims=1)
     if w2 is None:
-        return
-    checks.require_real_tensor("w2", w2, like=("x", x), dims=1)
-    if len(w1) != len(w2):
-        raise ValueError(f"w2 must have as many frequencies as w1, {len(w1)}, got {len(w2)}")
+        return signals_found, first, None
+    second = checks.require_real_numbers("w2", w2, like=("x", x), dims=1)
+    if len(first) != len(second):
+        raise ValueError(f"w2 must have as many frequencies as w1, {len(first)}, got {len(second)}")
+    return signals_found, first, second
 
 
 @torch.no_grad()
@@ -160,26 +178,17 @@ def _over_samples(n, a3, a4, like):
     return scale
 
 
-def _by_nufft(x, amplitudes, w1, w2):
-    """The same by fast sums, as a block of one start."""
+def _by_nufft(x, w1, w2, amplitudes):
+    """The same of arrays by fast sums, as a block of one start: arrays as `_as_tensors` takes."""
     a = [value.item() if isinstance(value, torch.Tensor) else value for value in amplitudes]
-    totals, *by_w = nufft.gradients_of_starts(
-        nufft.as_doubles(x).reshape(1, -1, x.shape[-1]),
-        np.array([a]),
-        nufft.as_doubles(w1)[None],
-        None if w2 is None else nufft.as_doubles(w2)[None],
-        double=x.dtype == torch.float64,
-    )
-    scalars = _as_tensor(totals, x.dtype)
-    return Gradients(*scalars.unbind(), *(_as_tensor(value, x.dtype) for value in by_w))
+    given = _as_block(x.reshape(-1, x.shape[-1])), np.array([a]), _as_block(w1), _as_block(w2)
+    found = nufft.gradients_of_starts(*given, double=x.dtype == float)
+    return [None if rows is None else rows[0].astype(x.dtype, copy=False) for rows in found]
 
 
-def _as_tensor(rows, dtype):
-    """The one row of an array of double precision, or None, as a tensor of `dtype`."""
-    if rows is None:
-        return None
-    found = torch.from_numpy(rows[0])
-    return found if dtype == torch.float64 else found.to(dtype)
+def _as_block(values):
+    """An array, or None, as that of one start, contiguous and of double precision."""
+    return None if values is None else np.ascontiguousarray(values, float)[None]
 
 
 def _by_autograd(x, amplitudes, w1, w2, engine):
@@ -347,7 +356,7 @@ def probe(
         dtype=dtype,
         device=device,
     )
-    table = pd.DataFrame(_measure(settings, count))
+    table = pd.DataFrame(joined(list(blocks(settings, count))))
     described = {
         "signal": signal if isinstance(signal, str) else f"array {np.shape(signal)}",
         "dtype": str(settings.dtype),
@@ -358,8 +367,12 @@ def probe(
     return table
 
 
-def _measure(settings, count):
-    """The columns of inits 0 … count - 1, by blocks, on several threads where that pays."""
+def blocks(settings, count):
+    """The rows of inits 0 … count - 1 as columns, one block of inits after the other.
+
+    On several threads where that pays; who closes the generator has waited for the blocks that are
+    under way, and no other is begun.
+    """
     workers = settings.threads(count)
     largest = max(settings.n * settings.batch, settings.m)
     size = max(1, min(BLOCK, TOGETHER // largest, -(-count // (2 * workers))))
@@ -367,11 +380,15 @@ def _measure(settings, count):
     sizes = [min(size, count - first) for first in firsts]
     measure = partial(_columns, settings)
     if workers == 1:
-        blocks = list(map(measure, firsts, sizes))
-    else:
-        with ThreadPoolExecutor(workers) as threads:
-            blocks = list(threads.map(measure, firsts, sizes))
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        yield from map(measure, firsts, sizes)
+        return
+    with ThreadPoolExecutor(workers) as threads:
+        yield from threads.map(measure, firsts, sizes)
+
+
+def joined(parts):
+    """The columns of one block after another's."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def probe_rows(n, m, first, count, **settings):
@@ -455,7 +472,7 @@ def _measured(settings, drawn):
     for i, amplitudes in enumerate(drawn.a.tolist()):
         given = drawn.signals(i), drawn.w1[i], None if settings.tied else drawn.w2[i]
         x, w1, w2 = (None if v is None else torch.as_tensor(v, **place) for v in given)
-        values = _computed(settings.engine, x, amplitudes, w1, w2)
+        values = _by_tensors(settings.engine, x, amplitudes, w1, w2)
         found.append([value.double().cpu().numpy() for value in values if value is not None])
     loss, *groups = (np.array(values) for values in zip(*found, strict=True))
     return loss, *(values.reshape(len(found), -1) for values in groups)

@@ -1,6 +1,7 @@
 """The explorer without a browser: what it computes and draws, how it answers to its controls."""
 
 import functools
+import io
 import itertools
 import shlex
 import subprocess
@@ -12,10 +13,11 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.text import Text
+from PIL import Image
 from runner import ROOT
 from runner.notebook import parameters, parse
 
-from lct_lab import LCT, comparison, explore, laws, probe
+from lct_lab import LCT, comparison, explore, laws, probe, probes
 from lct_lab.explore import Settings
 
 WAIT = 60
@@ -293,6 +295,26 @@ def test_a_newer_picture_cancels_the_one_under_way(shown, monkeypatch):
     wait(shown)
     assert "computing" in said[0] and shown.busy.value == "" and shown.newest == number + 1
     assert "128" in shown.panels.signal.ax.get_xlabel()
+
+
+def test_a_picture_is_given_up_between_two_blocks(monkeypatch):
+    begun = []
+    real = probes._columns
+    monkeypatch.setattr(probes, "WORTH", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(probes, "_columns", lambda *block: begun.append(block) or real(*block))
+    asked = iter([True, True, False])
+    with pytest.raises(explore.Cancelled):
+        explore.measure(Settings(n=3000, m=3000, inits=4000), lambda: next(asked))
+    assert 2 <= len(begun) < 60  # of 190
+
+
+def test_the_bytes_are_a_png_of_the_canvas():
+    panels, settings = explore.Panels(), Settings(n=64, m=48, inits=3)
+    panels.draw(explore.measure(settings), settings)
+    with Image.open(io.BytesIO(panels.png())) as image:
+        assert image.format == "PNG" and image.mode == "RGB"
+        assert np.array_equal(image, np.asarray(panels.canvas.buffer_rgba())[..., :3])
 
 
 def test_controls_stand_at_any_settings():

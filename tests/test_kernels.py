@@ -177,6 +177,21 @@ def test_frequencies_that_are_not_finite_are_the_sentence_of_the_other_path(side
     nufft.gradients_of_starts(*given)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_numbers_that_are_not_side_by_side_give_the_same_bits(dtype):
+    given = torch.rand(3, 24, generator=torch.Generator().manual_seed(1)).to(dtype)
+    apart = torch.stack([given, given], -1).flatten(1)[:, ::2]
+    assert not apart[0].is_contiguous()
+
+    def found(x, w1, w2):
+        return lct_lab.gradients(x, 1.0, 2.0, 3.0, 4.0, w1, w2, engine="nufft")
+
+    expected = found(*given)
+    compiled_for = len(kernels._locate.signatures)
+    assert all(map(torch.equal, found(*apart), expected))
+    assert len(kernels._locate.signatures) == compiled_for  # nothing anew
+
+
 def test_a_folder_that_cannot_be_written_costs_the_cache_alone(monkeypatch):
     real = numba.njit
 

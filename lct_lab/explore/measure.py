@@ -1,5 +1,6 @@
 """What a picture of the explorer shows, computed: no widgets, no figures."""
 
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 from lct_lab import comparison, init, laws, probes, signals, transform
 from lct_lab.checks import require_size
 
-STARTS, SAMPLES = 20, 20_000  # measured at once, at most: some hundredths of a second
 MATRIX = 128  # the largest size whose analysis matrix is shown
 BINS = 8  # to either side of a frequency, in units of π/N: how far its loss is followed
 POINTS = 641  # of that loss, 40 a bin
@@ -104,16 +104,15 @@ def _checked(settings):
 
 def _rows(settings, options, wanted):
     """The rows of `probe`, a few starts at a time, so that they can be given up in between."""
-    n, m = settings.n, settings.m
-    blocks = []
-    block = np.clip(SAMPLES // (max(n, m) * settings.batch), 1, STARTS).item()
-    engine = {"engine": "auto", "dtype": torch.float64, "device": "cpu"}
-    for first in range(0, settings.inits, block):
-        if not wanted():
-            raise Cancelled
-        count = min(block, settings.inits - first)
-        blocks.append(probes.probe_rows(n, m, first, count, **options, **engine))
-    return pd.concat(map(pd.DataFrame, blocks), ignore_index=True)
+    asked = probes.Settings.checked(settings.n, settings.m, engine="auto", **options)
+    found = []
+    with closing(probes.blocks(asked, settings.inits)) as blocks:
+        while wanted():
+            block = next(blocks, None)
+            if block is None:
+                return pd.DataFrame(probes.joined(found))
+            found.append(block)
+    raise Cancelled
 
 
 def _scales(rows, settings, options):
