@@ -6,6 +6,7 @@ characteristic function is φ(v) = 1/(1 - iv) at v = πn/M. Everything here come
 """
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -57,9 +58,17 @@ def pairing(n, m):
 
 
 def matrix(s):
-    """The shuffled matrix, its squares times 1 + H(γ), and a match from the pairing."""
-    match = s.variance * s.alpha * pairing_of(s, power=1)
-    return shuffled.independent_matrix(s, gain=1 + sorting(s.gamma), match=match)
+    """The shuffled matrix, its squares times 1 + H(γ), and a match from the pairing.
+
+    How often w_k and w̃_k nearly meet is the time that a Brownian bridge, the difference of two
+    sorted draws, spends at 0: Rayleigh distributed, its variance 4/π - 1 of its squared mean.
+    """
+    returned = s.alpha * pairing_of(s, power=1)
+    gain = 1 + sorting(s.gamma)
+    found = shuffled.independent_matrix(s, gain=gain, match=s.variance * returned)
+    wobble = found.wobble + s.b * (gain - 1)  # xᵀAx has the larger squares too
+    drift = found.drift + (4 / math.pi - 1) * returned**2 / s.n
+    return replace(found, wobble=wobble, drift=drift)
 
 
 def frequencies(s):
