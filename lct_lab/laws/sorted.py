@@ -58,17 +58,58 @@ def pairing(n, m):
 
 
 def matrix(s):
-    """The shuffled matrix, its squares times 1 + H(γ), and a match from the pairing.
+    """The shuffled matrix, its squares times 1 + H(γ), and what the pairing adds to its moments."""
+    gain = 1 + sorting(s.gamma)
+    match = s.variance * s.alpha * returned(s)
+    found = shuffled.independent_matrix(s, gain=gain, match=match)
+    square = s.b * (s.later / s.n) ** 2 * gain  # of the b in the shuffled wobble, Σ E A_nn'²/N
+    wobble = found.wobble - s.b + square + of_pairs(s)
+    return replace(found, wobble=wobble, drift=found.drift + of_local_time(s))
+
+
+def returned(s):
+    """E tr A / α: the pairing, less what the cosines of w_k + w̃_k leave at the ends."""
+    return pairing_of(s, power=1) - ends(s.gamma)
+
+
+def ends(gamma):
+    """arctan(πγ/2)/π = -(1/M) Σ_kn E cos((w_k + w̃_k) n).
+
+    Near w = 0, and likewise near π, w_k + w̃_k is a sum of 2k gaps: Σ_k Re φ(v)^{2k} = -1/(v² + 4).
+    """
+    return np.arctan(math.pi * gamma / 2) / math.pi
+
+
+def of_pairs(s):
+    """What frequencies that nearly meet add to the variance of xᵀ(AᵀA - A)x over signals.
+
+    Its parts xᵀAᵀAx and xᵀAx fluctuate together, as tr AᵀAA and Σ (AᵀA)_nn A_nn say: each pair that
+    meets has 1 + γ neighbours on either side. And tr A² and Σ A_nn² hold the pairs once more. With
+    P = α · pairing and e = `ends`, for white signals
+
+        tr AᵀAA = α² (1 + γ)² P            Σ (AᵀA)_nn A_nn = α² (1 + γ) P
+        tr A²   = α (γ + ½ - e) P          Σ A_nn²         = ¾ α P
+    """
+    pairs = s.alpha * (pairing_of(s, power=2) - ends(s.gamma)) / s.n
+    bands, energy = s.signal.fourth_power, s.signal.energy_spread
+    crossed = s.alpha**2 * (1 + s.gamma) * (energy + 2 * bands * s.gamma)
+    own = s.alpha * (bands * (s.gamma + 0.5 - ends(s.gamma)) + 0.75 * (energy - 2 * bands))
+    return pairs * (own - 2 * crossed)
+
+
+def of_local_time(s):
+    """α² [(1 - π/4) M + (γ - 2/(π²γ)) √(πM)/2] / N: the variance of tr A over starts.
 
     How often w_k and w̃_k nearly meet is the time that a Brownian bridge, the difference of two
-    sorted draws, spends at 0: Rayleigh distributed, its variance 4/π - 1 of its squared mean.
+    sorted draws, spends at 0. That local time is Rayleigh distributed: its variance is 4/π - 1 of
+    its squared mean, √(πM)/2. The bridge has M steps: what a rank makes of itself adds γ. And it is
+    seen through a window as wide as 1/N, which does not tell neighbours apart: 2/(π²γ) less.
     """
-    returned = s.alpha * pairing_of(s, power=1)
-    gain = 1 + sorting(s.gamma)
-    found = shuffled.independent_matrix(s, gain=gain, match=s.variance * returned)
-    wobble = found.wobble + s.b * (gain - 1)  # xᵀAx has the larger squares too
-    drift = found.drift + (4 / math.pi - 1) * returned**2 / s.n
-    return replace(found, wobble=wobble, drift=drift)
+    mean = math.sqrt(math.pi * s.m) / 2
+    steps, window = s.gamma, 2 / (math.pi**2 * s.gamma)
+    variance = (4 / math.pi - 1) * mean**2 + (steps - window) * mean
+    coloured = pairing_of(s, power=1) / pairing(s.n, s.m)
+    return s.alpha**2 * variance * coloured**2 / s.n
 
 
 def frequencies(s):
