@@ -64,7 +64,8 @@ def matrix(s):
     found = shuffled.independent_matrix(s, gain=gain, match=match)
     square = s.b * (s.later / s.n) ** 2 * gain  # of the b in the shuffled wobble, Σ E A_nn'²/N
     wobble = found.wobble - s.b + square + of_pairs(s)
-    return replace(found, wobble=wobble, drift=found.drift + of_local_time(s))
+    drift = found.drift + of_local_time(s)
+    return replace(found, wobble=wobble, drift=drift, rough=rough(s, gain))
 
 
 def returned(s):
@@ -110,6 +111,18 @@ def of_local_time(s):
     variance = (4 / math.pi - 1) * mean**2 + (steps - window) * mean
     coloured = pairing_of(s, power=1) / pairing(s.n, s.m)
     return s.alpha**2 * variance * coloured**2 / s.n
+
+
+def rough(s, gain):
+    """How far the variance of a2 and a4 may be off, over N σ⁴, as measured.
+
+    In tr (AᵀA)², gain² is right to a tenth from γ = 1 up and half too much at ¼: neighbours that
+    add up in A twice do so in AᵀA once. And the variance of the local time has a next order, which
+    is 1 to 2 times α² from γ = ½ up and grows as 1/γ. Both make the law too large.
+    """
+    squares = min(0.65, 0.09 * max(1.0, 1 / s.gamma))
+    twice = gain**2 * s.b**2 * (s.signal.energy_spread + 2 + 2 * s.gamma * s.signal.fourth_power)
+    return squares * twice + s.alpha**2 * (1 + 0.5 / s.gamma) / s.n
 
 
 def frequencies(s):
