@@ -17,7 +17,8 @@ from sympy.parsing.sympy_parser import implicit_multiplication, standard_transfo
 
 from lct_lab import comparison, laws, signals
 from lct_lab.init import FREQUENCIES, GROUPS, INITS, UNIT_AMPLITUDES, draw
-from lct_lab.laws import averages, grid, shuffled
+from lct_lab.laws import averages, grid, scalars, shuffled
+from lct_lab.laws import sorted as sorted_law
 from lct_lab.laws import tied as tied_law
 from lct_lab.probes import gradients, probe
 
@@ -558,17 +559,94 @@ def test_coloured_input_makes_tied_scalars_fluctuate_as_its_power_squared():
         assert square - 3 * error > 2 * white[group] ** 2, "the white law is rejected"
 
 
-def test_sorted_a2_and_a4_scatter_with_the_pairing_and_the_neighbours():
-    """Without either scatter a tenth of the rms is missing where the amplitudes are unequal."""
-    amplitudes = (0.914, 0.3239, 0.4822, 0.8369)
-    options = dict(init="random", amplitudes=amplitudes)
-    found = comparison.scale(probe(256, 512, inits=3000, seed=21, **options)).loc[["a2", "a4"]]
-    law = laws.predict(256, 512, terms=True, **options).loc[found.index]
-    miss = (found["measured"] - law["rms"]).abs()
-    assert (miss < law["band"] * law["rms"] + 3 * found["error"]).all()
-    s = setting(256, 512, "random", False, amplitudes)
-    of_neighbours = 4 * s.n * s.variance**2 * s.b * laws.sorting(s.gamma)
-    of_neighbours = of_neighbours / np.square([s.a2, s.a4])
-    without = np.sqrt(law["rms"] ** 2 - law["square: drift over starts"] - of_neighbours)
-    miss = found["measured"] - without
-    assert (miss > law["band"] * without + 3 * found["error"]).all()
+# --- unequal amplitudes, exact over signals -------------------------------------------------------
+
+UNEQUAL = [(0.914, 0.3239, 0.4822, 0.8369), (-1.417, -0.472, 0.947, -0.527)]
+
+
+def exact_squares(n, m, tied, amplitudes, group, starts):
+    """E g² over signals at each of many starts, averaged over the entries of a group."""
+    found = []
+    for index in range(starts):
+        _, w1, w2 = draw(n, m, tied=tied, index=index)
+        mean, variance = laws.conditional(n, *amplitudes, w1, w2)[group]
+        found.append(np.mean(mean**2 + variance))
+    return np.array(found)
+
+
+def beyond(squares, rms):
+    """By how much an rms is off those of exact squares, relative, beyond three errors."""
+    measured = squares.mean() ** 0.5
+    error = squares.std(ddof=1) / len(squares) ** 0.5 / 2 / measured
+    return abs(measured - rms) / rms - 3 * error
+
+
+@pytest.mark.parametrize("amplitudes", UNEQUAL)
+@pytest.mark.parametrize("n, m", [(64, 64), (48, 96)])
+def test_sorted_a4_scatters_with_the_pairing(n, m, amplitudes):
+    squares = exact_squares(n, m, False, amplitudes, "a4", 1200)
+    law = laws.predict(n, m, amplitudes=amplitudes).loc["a4"]
+    assert beyond(squares, law["rms"]) < law["band"]
+    s = setting(n, m, "random", False, amplitudes)
+    match = s.variance * s.alpha * laws.pairing(n, m)
+    former = shuffled.independent_matrix(s, gain=1 + laws.sorting(s.gamma), match=match)
+    former = sum(scalars.of_a4(s, former).square.values()) ** 0.5
+    assert beyond(squares, former) > 0.03, "without the scatter of the pairing"
+
+
+def sums_of_sorted(n, m, starts):
+    """Of A at α = 1, over drawn starts: tr A, tr A², Σ A_nn², tr AᵀAA, Σ (AᵀA)_nn A_nn."""
+    rows = []
+    for index in range(starts):
+        _, w, w2 = draw(n, m, index=index)
+        later = np.arange(1, n)
+        A = 2 / m * np.cos(np.outer(later, w2)) @ np.cos(np.outer(w, later))
+        S, own = A.T @ A, np.diag(A)
+        rows.append((own.sum(), np.sum(A * A.T), own @ own, np.sum(S * A), np.diag(S) @ own))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("n, m", [(64, 64), (128, 64), (96, 192)])
+def test_sums_of_pairs_are_those_of_drawn_starts(n, m):
+    rows = sums_of_sorted(n, m, 1500)
+    s = setting(n, m, "random", False, (1, 2 * (n / m) ** 0.5, 1, 1))
+    assert s.alpha == pytest.approx(1)
+    pairs, gamma = sorted_law.returned(s), s.gamma
+    own = gamma + 0.5 - sorted_law.ends(gamma)
+    by_chance = gamma * s.later / n  # of the n² entries' mean squares, α²γ/n each, n stand here
+    derived = np.array([1, own, 0.75, (1 + gamma) ** 2, 1 + gamma]) * pairs
+    derived[1:3] += by_chance
+    error = rows.std(0, ddof=1) / len(rows) ** 0.5
+    assert (abs(rows.mean(0) - derived) < 4 * error + 0.07 * derived).all()
+    spread = rows[:, 0].var(ddof=1) / n
+    width = 0.1 + 4 * (2 / len(rows)) ** 0.5
+    assert sorted_law.of_local_time(s) == pytest.approx(spread, rel=width)
+
+
+def test_the_local_time_alone_is_not_the_scatter_of_the_pairing():
+    rows = sums_of_sorted(128, 64, 1500)
+    continuous = (1 - np.pi / 4) * 64  # as if the bridge had no steps
+    assert rows[:, 0].var(ddof=1) > 1.5 * continuous
+
+
+@pytest.mark.parametrize("amplitudes", [*UNEQUAL, (1.2, -0.9, 0.7, 0.8)])
+def test_what_x0_and_y0_add_to_tied_frequencies_is_the_exact_difference(amplitudes):
+    n, m = 96, 192
+    _, a2, _, a4 = amplitudes
+    squares = exact_squares(n, m, True, amplitudes, "w1", 60)
+    added = squares - exact_squares(n, m, True, (0, a2, 0, a4), "w1", 60)
+    s = setting(n, m, "random", True, amplitudes)
+    law = tied_law.of_first_input(s) + tied_law.of_first_output(s)
+    error = added.std(ddof=1) / len(added) ** 0.5
+    assert abs(added.mean() - law) < 0.05 * abs(law) + 4 * error
+    total = laws.predict(n, m, tied=True, amplitudes=amplitudes).loc["w1", "rms"]
+    assert beyond(squares, total) < 0.01
+
+
+def test_the_first_samples_of_untied_starts_are_not_those_of_tied_ones():
+    amplitudes = UNEQUAL[1]
+    squares = exact_squares(96, 192, True, amplitudes, "w1", 60)
+    s = setting(96, 192, "random", True, amplitudes)
+    inner = tied_law.coherent(s) + tied_law.background(s) + tied_law.neighbours(s)
+    former = inner + shuffled.small_of_w(s) + shuffled.small_of_w2(s)
+    assert beyond(squares, former**0.5) > 0.05
