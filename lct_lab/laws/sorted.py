@@ -62,10 +62,21 @@ def matrix(s):
     gain = 1 + sorting(s.gamma)
     match = s.variance * s.alpha * returned(s)
     found = shuffled.independent_matrix(s, gain=gain, match=match)
-    square = s.b * (s.later / s.n) ** 2 * gain  # of the b in the shuffled wobble, Σ E A_nn'²/N
-    wobble = found.wobble - s.b + square + of_pairs(s)
     drift = found.drift + of_local_time(s)
-    return replace(found, wobble=wobble, drift=drift, rough=rough(s, gain))
+    return replace(found, wobble=wobble(s, gain), drift=drift, rough=rough(s, gain))
+
+
+def wobble(s, gain):
+    """gain² b² (V + 2κ₂ + γ (3κ₂ - κ)) + gain b κ', and what `of_pairs` adds.
+
+    As shuffled, but for colour: neighbours in order are of one band, so that xᵀAᵀAx has κ₂ where
+    independent bands had 1, and xᵀAx has κ' (`colour_apart`).
+    """
+    signal = s.signal
+    bands = 2 * signal.fourth_power + s.gamma * (3 * signal.fourth_power - signal.colour)
+    apart = colour_apart(s, pairs_within_resolution(s))
+    match = gain * s.b * (s.later / s.n) ** 2 * apart
+    return gain**2 * s.b**2 * (signal.energy_spread + bands) + match + of_pairs(s)
 
 
 def returned(s):
