@@ -12,7 +12,7 @@ from lct_lab.laws.scalars import edge, total
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.1  # of frequencies that are the same at every start
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
-SHOWS = 0.05  # of an rms, from where on what is missing in it was seen
+SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
