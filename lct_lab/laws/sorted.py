@@ -17,7 +17,7 @@ from lct_lab.laws.quadrature import gauss
 from lct_lab.laws.scalars import Law
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
-SMALL = 0.125  # of M/N^{3/2} where that is small: how far off the law of w̃ is, and half that of w
+SMALL = 1.0  # of M/N² where that is small: how far off the law of w̃ is, and twice what w is
 NODES = 80  # of the integral H(γ)
 DEPTH = 40  # times √m: how far the pairing is summed term by term
 
@@ -196,12 +196,13 @@ def pairing_of(s, power):
 
 
 def small_sizes(s):
-    """How far off the frequencies' laws are where u = M/N^{3/2} is not small, as measured.
+    """How far off the frequencies' laws are where u = M/N² is not small, as measured.
 
-    `SMALL` u/(1 + u/4): a tenth at u = 1, a fifth at 2.8, where N = 32 and M = 512.
+    Pairs within 1/N of each other have the chance c = √(πM)/N, and the laws stop at order c. So
+    `SMALL` u/(1 + 2.6 u): a tenth at N = 32 and M = 128, a fifth at M = 512.
     """
-    ratio = s.m / s.n**1.5
-    return SMALL * ratio / (1 + ratio / 4)
+    second = s.m / s.n**2
+    return SMALL * second / (1 + 2.6 * second)
 
 
 def meetings(ratio):

@@ -16,7 +16,7 @@ from lct_lab.laws import scalars, shuffled
 from lct_lab.laws.scalars import Law, total
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.02, 0.04
-TOGETHER = 5 / 32  # (3/2π) ∫ s s'² dt: Σ p_l q_l² of frequencies near w_k, over α γ |t|² M/ε
+TOGETHER = 5 / 32  # (3/2π) ∫ s s'² dt: (ε/M) Σ p_l q_l² of frequencies near w_k, over α γ |t|²
 
 
 def matrix(s):
