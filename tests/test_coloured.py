@@ -8,8 +8,8 @@ import pytest
 from scipy.signal import lfilter
 
 from lct_lab import comparison, laws, probe, signals
+from lct_lab.laws import scalars, shuffled, spectrum
 from lct_lab.laws import sorted as sorted_law
-from lct_lab.laws import spectrum
 from lct_lab.laws.scalars import total
 
 ONES = (1, 1, 1, 1)
@@ -107,6 +107,22 @@ def test_an_autoregression_is_within_its_bands_at_every_start(init, tied):
     assert not (beyond["median"] > law["median_band"]).any(), beyond
     white = laws.predict(250, 250, **options | {"signal": "normal"})
     assert misses(probe(250, 250, inits=600, **options), white)[0].max(axis=None) > 0.1
+
+
+def test_sorted_neighbours_are_of_one_band_of_the_spectrum():
+    """At unequal amplitudes a2 and a4 vanish on average, and what is left is their scatter."""
+    amplitudes = (0.914, 0.3239, 0.4822, 0.8369)
+    options = dict(amplitudes=amplitudes, signal=autoregression(0.9, 800, 256))
+    found = comparison.scale(probe(256, 512, inits=800, **options)).loc[["a2", "a4"]]
+    law = laws.predict(256, 512, **options).loc[found.index]
+    assert (
+        abs(found["measured"] - law["rms"]) < law["band"] * law["rms"] + 3 * found["error"]
+    ).all()
+    s = laws.Setting(256, 512, *amplitudes, signal=laws.describe(options["signal"]))
+    matrix = sorted_law.matrix(s)
+    shuffled_bands = shuffled.wobble(s, gain=1 + laws.sorting(s.gamma))
+    former = scalars.of_a4(s, replace(matrix, wobble=shuffled_bands))
+    assert found.loc["a4", "measured"] > 1.2 * total(former.square) ** 0.5
 
 
 @pytest.mark.parametrize("name, init, tied", [("eeg", "random", False), ("ecg", "random", True)])

@@ -17,7 +17,8 @@ from sympy.parsing.sympy_parser import implicit_multiplication, standard_transfo
 
 from lct_lab import comparison, laws, signals, training
 from lct_lab.init import FREQUENCIES, GROUPS, INITS, UNIT_AMPLITUDES, draw
-from lct_lab.laws import averages, grid, shuffled
+from lct_lab.laws import averages, grid, scalars, shuffled
+from lct_lab.laws import sorted as sorted_law
 from lct_lab.laws import tied as tied_law
 from lct_lab.probes import gradients, probe
 
@@ -574,3 +575,111 @@ def test_coloured_input_makes_tied_scalars_fluctuate_as_its_power_squared():
         error = 2 * found.loc[group, "measured"] * found.loc[group, "error"]
         assert abs(square - law[group] ** 2) < 0.2 * law[group] ** 2 + 3 * error
         assert square - 3 * error > 2 * white[group] ** 2, "the white law is rejected"
+
+
+# --- unequal amplitudes, exact over signals -------------------------------------------------------
+
+UNEQUAL = [(0.914, 0.3239, 0.4822, 0.8369), (-1.417, -0.472, 0.947, -0.527)]
+
+
+def exact_squares(n, m, tied, amplitudes, group, starts):
+    """E g² over signals at each of many starts, averaged over the entries of a group."""
+    found = []
+    for index in range(starts):
+        _, w1, w2 = draw(n, m, tied=tied, index=index)
+        mean, variance = laws.conditional(n, *amplitudes, w1, w2)[group]
+        found.append(np.mean(mean**2 + variance))
+    return np.array(found)
+
+
+def beyond(squares, rms):
+    """By how much an rms is off those of exact squares, relative, beyond three errors."""
+    measured = squares.mean() ** 0.5
+    error = squares.std(ddof=1) / len(squares) ** 0.5 / 2 / measured
+    return (abs(measured - rms) - 3 * error) / rms
+
+
+@pytest.mark.parametrize("amplitudes", UNEQUAL)
+@pytest.mark.parametrize("n, m", [(64, 64), (48, 96), (32, 128)])
+def test_sorted_a4_scatters_with_the_pairing(n, m, amplitudes):
+    squares = exact_squares(n, m, False, amplitudes, "a4", 1200)
+    law = laws.predict(n, m, amplitudes=amplitudes).loc["a4"]
+    assert beyond(squares, law["rms"]) < law["band"]
+    s = setting(n, m, "random", False, amplitudes)
+    match = s.variance * s.alpha * laws.pairing(n, m)
+    former = shuffled.independent_matrix(s, gain=1 + laws.sorting(s.gamma), match=match)
+    former = sum(scalars.of_a4(s, former).square.values()) ** 0.5
+    assert beyond(squares, former) > 0.03, "without the scatter of the pairing"
+
+
+def sums_of_sorted(n, m, starts):
+    """Of A at α = 1, over drawn starts: tr A, tr A², Σ A_nn², tr AᵀAA, Σ (AᵀA)_nn A_nn."""
+    rows = []
+    for index in range(starts):
+        _, w, w2 = draw(n, m, index=index)
+        later = np.arange(1, n)
+        A = 2 / m * np.cos(np.outer(later, w2)) @ np.cos(np.outer(w, later))
+        S, own = A.T @ A, np.diag(A)
+        rows.append((own.sum(), np.sum(A * A.T), own @ own, np.sum(S * A), np.diag(S) @ own))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("n, m", [(64, 64), (128, 64), (96, 192)])
+def test_sums_of_pairs_are_those_of_drawn_starts(n, m):
+    rows = sums_of_sorted(n, m, 1500)
+    s = setting(n, m, "random", False, (1, 2 * (n / m) ** 0.5, 1, 1))
+    assert s.alpha == pytest.approx(1)
+    pairs, gamma = sorted_law.returned(s), s.gamma
+    own = gamma + 0.5 - sorted_law.ends(gamma)
+    by_chance = gamma * s.later / n  # of the n² entries' mean squares, α²γ/n each, n stand here
+    derived = np.array([1, own, 0.75, (1 + gamma) ** 2, 1 + gamma]) * pairs
+    derived[1:3] += by_chance
+    error = rows.std(0, ddof=1) / len(rows) ** 0.5
+    assert (abs(rows.mean(0) - derived) < 4 * error + 0.07 * derived).all()
+    spread = rows[:, 0].var(ddof=1) / n
+    width = 0.1 + 4 * (2 / len(rows)) ** 0.5
+    assert sorted_law.of_local_time(s) == pytest.approx(spread, rel=width)
+
+
+def test_the_local_time_alone_is_not_the_scatter_of_the_pairing():
+    rows = sums_of_sorted(128, 64, 1500)
+    continuous = (1 - np.pi / 4) * 64  # as if the bridge had no steps
+    assert rows[:, 0].var(ddof=1) > 1.5 * continuous
+
+
+@pytest.mark.parametrize("amplitudes", [*UNEQUAL, (1.2, -0.9, 0.7, 0.8)])
+def test_what_x0_and_y0_add_to_tied_frequencies_is_the_exact_difference(amplitudes):
+    n, m = 96, 192
+    _, a2, _, a4 = amplitudes
+    squares = exact_squares(n, m, True, amplitudes, "w1", 60)
+    added = squares - exact_squares(n, m, True, (0, a2, 0, a4), "w1", 60)
+    s = setting(n, m, "random", True, amplitudes)
+    law = tied_law.of_first_input(s) + tied_law.of_first_output(s)
+    error = added.std(ddof=1) / len(added) ** 0.5
+    assert abs(added.mean() - law) < 0.05 * abs(law) + 4 * error
+    total = laws.predict(n, m, tied=True, amplitudes=amplitudes).loc["w1", "rms"]
+    assert beyond(squares, total) < 0.01
+
+
+def test_the_first_samples_of_untied_starts_are_not_those_of_tied_ones():
+    amplitudes = UNEQUAL[1]
+    squares = exact_squares(96, 192, True, amplitudes, "w1", 60)
+    s = setting(96, 192, "random", True, amplitudes)
+    inner = tied_law.coherent(s) + tied_law.background(s) + tied_law.neighbours(s)
+    former = inner + shuffled.small_of_w(s) + shuffled.small_of_w2(s)
+    assert beyond(squares, former**0.5) > 0.05
+
+
+def test_the_integral_of_a_cosine_and_two_slopes():
+    x = np.linspace(-300, 300, 600_001)
+    s = np.sinc(x / np.pi)
+    integral = np.trapezoid(s * np.gradient(s, x) ** 2, x)
+    assert tied_law.TOGETHER == pytest.approx(3 / (2 * np.pi) * integral, rel=1e-4)
+
+
+@pytest.mark.parametrize("n, m", [(32, 128), (64, 256)])
+def test_the_band_of_sorted_frequencies_covers_few_samples(n, m):
+    """More is missing in w̃ than the 3 % that hold elsewhere, and less than the band."""
+    squares = exact_squares(n, m, False, (1, 1, 1, 1), "w2", 800)
+    law = laws.predict(n, m, amplitudes=(1, 1, 1, 1)).loc["w2"]
+    assert sorted_law.FREQUENCY_BAND < beyond(squares, law["rms"]) < law["band"] < 0.1

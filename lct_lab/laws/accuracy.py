@@ -12,7 +12,8 @@ from lct_lab.laws.scalars import edge, total
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.1  # of frequencies that are the same at every start
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
-SHOWS = 0.05  # of an rms, from where on what is missing in it was seen
+SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
+SLIGHT = 0.01  # of an rms: what is rough by less is within the band
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
@@ -29,8 +30,10 @@ def bands(s, coupling, laws, weight):
             band = max(band, coupling.module.small_sizes(s))
         elif group in missing:
             square = _average(total(law.square), weight)
-            more = np.sqrt(1 + _average(missing[group], weight) / square) - 1 if square else 0.0
-            band = max(band, float(more > SHOWS) * float(more), cancellation(s, law, weight))
+            more = _widening(missing[group], square, weight)
+            rough = _widening(of_rough(s, matrix, group), square, weight)
+            band = band + (rough > SLIGHT) * rough
+            band = max(band, (more > SHOWS) * more, cancellation(s, law, weight))
         found[group] = band, median
     return found
 
@@ -73,6 +76,17 @@ def missing_in_a2(s, matrix):
     first = 2 * s.a3**4 * matrix.row**2
     mixed = (s.a3 * s.p) ** 2 * s.signal.first_variance * matrix.row
     return 4 / s.a2**2 * ((np.sqrt(crossed) + np.sqrt(mixed)) ** 2 + first)
+
+
+def of_rough(s, matrix, group):
+    """4 N σ⁴ rough / a²: how far the mean square of a2 or a4 may be off."""
+    amplitude = {"a2": s.a2, "a4": s.a4}[group]
+    return 4 * s.n * s.variance**2 * matrix.rough / amplitude**2
+
+
+def _widening(missing, square, weight):
+    """How much larger the rms is if this is missing in its square, relative."""
+    return float(np.sqrt(1 + _average(missing, weight) / square) - 1) if square else 0.0
 
 
 def _along_P(s, matrix):

@@ -31,6 +31,7 @@ class Matrix:
     beta       β, where ∂L/∂a1 = (x_0/√N) Σ_k g_k = 2 x_0 (… x_0 + β ζ + η)
     eta_square E η²: what else meets x_0 in Σ_k g_k, independent of ζ
     peak       Σ_n (E P_n)⁴, for the kurtosis of ζ; zero where the frequencies are random
+    rough      how far wobble and drift may be off together, for the bands
     """
 
     output: np.ndarray
@@ -42,6 +43,7 @@ class Matrix:
     beta: np.ndarray
     eta_square: np.ndarray
     peak: float = 0.0
+    rough: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ characteristic function is φ(v) = 1/(1 - iv) at v = πn/M. Everything here come
 """
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,7 +17,7 @@ from lct_lab.laws.quadrature import gauss
 from lct_lab.laws.scalars import Law
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
-SMALL = 0.07  # of M/N^{3/2}: how far off the frequencies' laws are
+SMALL = 1.0  # of M/N² where that is small: how far off the law of w̃ is, and twice what w is
 NODES = 80  # of the integral H(γ)
 DEPTH = 40  # times √m: how far the pairing is summed term by term
 
@@ -57,9 +58,82 @@ def pairing(n, m):
 
 
 def matrix(s):
-    """The shuffled matrix, its squares times 1 + H(γ), and a match from the pairing."""
-    match = s.variance * s.alpha * pairing_of(s, power=1)
-    return shuffled.independent_matrix(s, gain=1 + sorting(s.gamma), match=match)
+    """The shuffled matrix, its squares times 1 + H(γ), and what the pairing adds to its moments."""
+    gain = 1 + sorting(s.gamma)
+    match = s.variance * s.alpha * returned(s)
+    found = shuffled.independent_matrix(s, gain=gain, match=match)
+    drift = found.drift + of_local_time(s)
+    return replace(found, wobble=wobble(s, gain), drift=drift, rough=rough(s, gain))
+
+
+def wobble(s, gain):
+    """gain² b² (V + 2κ₂ + γ (3κ₂ - κ)) + gain b κ', and what `of_pairs` adds.
+
+    As shuffled, but for colour: neighbours in order are of one band, so that xᵀAᵀAx has κ₂ where
+    independent bands had 1, and xᵀAx has κ' (`colour_apart`).
+    """
+    signal = s.signal
+    bands = 2 * signal.fourth_power + s.gamma * (3 * signal.fourth_power - signal.colour)
+    apart = colour_apart(s, pairs_within_resolution(s))
+    match = gain * s.b * (s.later / s.n) ** 2 * apart
+    return gain**2 * s.b**2 * (signal.energy_spread + bands) + match + of_pairs(s)
+
+
+def returned(s):
+    """E tr A / α: the pairing, less what the cosines of w_k + w̃_k leave at the ends."""
+    return pairing_of(s, power=1) - ends(s.gamma)
+
+
+def ends(gamma):
+    """arctan(πγ/2)/π = -(1/M) Σ_kn E cos((w_k + w̃_k) n).
+
+    Near w = 0, and likewise near π, w_k + w̃_k is a sum of 2k gaps: Σ_k Re φ(v)^{2k} = -1/(v² + 4).
+    """
+    return np.arctan(math.pi * gamma / 2) / math.pi
+
+
+def of_pairs(s):
+    """What frequencies that nearly meet add to the variance of xᵀ(AᵀA - A)x over signals.
+
+    Its parts xᵀAᵀAx and xᵀAx fluctuate together, as tr AᵀAA and Σ (AᵀA)_nn A_nn say: each pair that
+    meets has 1 + γ neighbours on either side. And tr A² and Σ A_nn² hold the pairs once more. With
+    P = α · pairing and e = `ends`, for white signals
+
+        tr AᵀAA = α² (1 + γ)² P            Σ (AᵀA)_nn A_nn = α² (1 + γ) P
+        tr A²   = α (γ + ½ - e) P          Σ A_nn²         = ¾ α P
+    """
+    pairs = s.alpha * (pairing_of(s, power=2) - ends(s.gamma)) / s.n
+    bands, energy = s.signal.fourth_power, s.signal.energy_spread
+    crossed = s.alpha**2 * (1 + s.gamma) * (energy + 2 * bands * s.gamma)
+    own = s.alpha * (bands * (s.gamma + 0.5 - ends(s.gamma)) + 0.75 * (energy - 2 * bands))
+    return pairs * (own - 2 * crossed)
+
+
+def of_local_time(s):
+    """α² [(1 - π/4) M + (γ - 2/(π²γ)) √(πM)/2] / N: the variance of tr A over starts.
+
+    How often w_k and w̃_k nearly meet is the time that a Brownian bridge, the difference of two
+    sorted draws, spends at 0. That local time is Rayleigh distributed: its variance is 4/π - 1 of
+    its squared mean, √(πM)/2. The bridge has M steps: what a rank makes of itself adds γ. And it is
+    seen through a window as wide as 1/N, which does not tell neighbours apart: 2/(π²γ) less.
+    """
+    mean = math.sqrt(math.pi * s.m) / 2
+    steps, window = s.gamma, 2 / (math.pi**2 * s.gamma)
+    variance = (4 / math.pi - 1) * mean**2 + (steps - window) * mean
+    coloured = pairing_of(s, power=1) / pairing(s.n, s.m)
+    return s.alpha**2 * variance * coloured**2 / s.n
+
+
+def rough(s, gain):
+    """How far the variance of a2 and a4 may be off, over N σ⁴, as measured.
+
+    In tr (AᵀA)², gain² is right to a tenth from γ = 1 up and half too much at ¼: neighbours that
+    add up in A twice do so in AᵀA once. And the variance of the local time has a next order, which
+    is 1 to 2 times α² from γ = ½ up and grows as 1/γ. Both make the law too large.
+    """
+    squares = min(0.65, 0.09 * max(1.0, 1 / s.gamma))
+    twice = gain**2 * s.b**2 * (s.signal.energy_spread + 2 + 2 * s.gamma * s.signal.fourth_power)
+    return squares * twice + s.alpha**2 * (1 + 0.5 / s.gamma) / s.n
 
 
 def frequencies(s):
@@ -122,8 +196,13 @@ def pairing_of(s, power):
 
 
 def small_sizes(s):
-    """How far off the frequencies' laws are where M/N^{3/2} is not small, as measured."""
-    return SMALL * s.m / s.n**1.5
+    """How far off the frequencies' laws are where u = M/N² is not small, as measured.
+
+    Pairs within 1/N of each other have the chance c = √(πM)/N, and the laws stop at order c. So
+    `SMALL` u/(1 + 2.6 u): a tenth at N = 32 and M = 128, a fifth at M = 512.
+    """
+    second = s.m / s.n**2
+    return SMALL * second / (1 + 2.6 * second)
 
 
 def meetings(ratio):

@@ -13,9 +13,10 @@ products of C_k and T_k, whose squares have the mean E C_k² T_k² = σ⁴ N⁴/
 import numpy as np
 
 from lct_lab.laws import scalars, shuffled
-from lct_lab.laws.scalars import Law
+from lct_lab.laws.scalars import Law, total
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.02, 0.04
+TOGETHER = 5 / 32  # (3/2π) ∫ s s'² dt: (ε/M) Σ p_l q_l² of frequencies near w_k, over α γ |t|²
 
 
 def matrix(s):
@@ -57,11 +58,15 @@ def wobble(s):
 
 def frequencies(s):
     """{group: Law} of w, both sides together (step 3)."""
-    square = {
+    inner = {
         "coherent": s.signal.colour * s.signal.slope_share * coherent(s),
         "background": s.signal.colour * (1 + s.signal.slope_share) / 2 * background(s),
         "neighbours": s.signal.colour * neighbours(s),
-        "finite size": shuffled.small_of_w(s) + shuffled.small_of_w2(s),
+    }
+    square = inner | {
+        "x_0": of_first_input(s),
+        "y_0": of_first_output(s),
+        "finite size": of_finite_size(s, inner),
     }
     floor = {
         "neighbours": s.signal.colour * neighbours(s) / 2,
@@ -90,6 +95,57 @@ def neighbours(s):
     Half of it is the mean over signals, squared: it stays however many signals are averaged.
     """
     return 4 * s.unit * 2 * s.b / 15
+
+
+def of_first_input(s):
+    """What x_0 adds: (4/NM) σ_0² σ² E |L|², as it stands in the bracket as x_0 L·x.
+
+    c and t are the cosine of w_k and n times its sine, P is the mean cosine, r = √(M/N),
+
+        e = (A - 1) t,   β = a3 p + a1 a4² r (c·P),   L = a2 β t + a1 a4 e + a1 a2 a4² r (t·P) c.
+
+    Over starts c·P has the mean γ/2 and the variance γ/4, |e|² is ((α - 1)² + b) |t|², and
+    t·e is (α - 1) |t|²; (t·P)² |c|² is γ |t|²/4. `TOGETHER` α γ |t|² is the covariance of c·P with
+    t·e, and the mean of (t·P)(c·e): both are sums of p_l q_l².
+    """
+    first, later = s.a3 * s.p, s.a1 * s.a4**2 * np.sqrt(s.gamma)
+    beta_square = first**2 + first * later + later**2 * (1 + s.gamma) / (4 * s.gamma)
+    beta_along = (first + later / 2) * (s.alpha - 1) + TOGETHER * s.alpha * later
+    by_t = s.a2**2 * beta_square
+    by_e = (s.a1 * s.a4) ** 2 * ((s.alpha - 1) ** 2 + s.b)
+    by_c = s.a2**2 * later**2 / (4 * s.gamma)
+    mixed = 2 * s.a1 * s.a2 * s.a4 * (beta_along + TOGETHER * s.alpha * later)
+    return _slope(s) * s.signal.first_variance / s.variance * (by_t + by_e + by_c + mixed)
+
+
+def of_first_output(s):
+    """What y_0 adds by way of ζ: a2 ρ (t·x)(P·x) in the bracket, ρ = a3² a2 r.
+
+    Its square has |t|² |P|², and |P|² is γ/2. With d = (A - 1) c its product with the rest,
+    a2 a4 [(t·x)(d·x) + (c·x)(e·x)], has the mean
+
+        σ⁴ [|t|² (d·P) + (t·e)(c·P) + 2 (t·d)(t·P) + (t·P)(c·e)]
+            = σ⁴ |t|² (γ/2) [α (1 + γ) - 1 + α - 1 + 8 `TOGETHER` α].
+    """
+    rho = s.a3**2 * s.a2 / np.sqrt(s.gamma)
+    rest = s.gamma / 2 * (s.alpha * (2 + s.gamma + 8 * TOGETHER) - 2)
+    crossed = 2 * s.a2**2 * s.a4 * rho * rest * s.signal.colour
+    return _slope(s) * ((s.a2 * rho) ** 2 * s.gamma / 2 + crossed)
+
+
+def _slope(s):
+    """4 σ⁴ E |t|²/(NM)"""
+    return 4 * s.variance**2 * s.ramp * s.signal.slope_share / (s.n * s.m)
+
+
+def of_finite_size(s, inner):
+    """|c|² |t|² less N⁴/12, and what the coherent C_k² T_k² has besides: (1 + (E x⁴/σ⁴ - 3)/2)/N.
+
+    The latter is 2 (c·t)² and the kurtosis' Σ c_n² t_n²; the κ of a table, measured, has it.
+    """
+    sizes = 6 * s.ramp * s.later / s.n**4
+    own = (1 + s.signal.excess / 2) / s.n if s.signal.windows is None else 0.0
+    return (sizes - 1) * total(inner) + sizes * own * inner["coherent"]
 
 
 def small_sizes(s):
