@@ -159,9 +159,9 @@ def frequencies(s):
 
 
 def pairs_within_resolution(s):
-    """c = 2 pairing/N, tends to √(πM)/N: the chance that w̃_k lies within 1/N of w_k.
+    """θ = 2 pairing/N, tends to √(πM)/N: the chance that w̃_k lies within 1/N of w_k.
 
-    Such a pair adds c to both mean squares, and takes c α(1 + γ) from w's: it meets the part of g_k
+    Such a pair adds θ to both mean squares, and takes θ α(1 + γ) from w's: it meets the part of g_k
     that the outputs make with the opposite sign. A coloured signal counts a pair as S² there.
     """
     return 2 * pairing_of(s, power=2) / s.n
@@ -206,7 +206,7 @@ def small_sizes(s):
 
 
 def meetings(ratio):
-    """w̃_k lies within 1/N of w_k with the chance c = √(πM)/N (`pairs_within_resolution`)."""
+    """w̃_k lies within 1/N of w_k with the chance θ = √(πM)/N (`pairs_within_resolution`)."""
     return np.sqrt(ratio)
 
 
