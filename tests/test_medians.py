@@ -1,10 +1,14 @@
 """Medians: the distribution of a product, the small start, and the law against simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from lct_lab import laws, probe
-from lct_lab.laws import twin
+from lct_lab import gradients, laws, probe
+from lct_lab.init import draw
+from lct_lab.laws import medians, twin
 
 ONES = (1, 1, 1, 1)
 NORMAL_PRODUCT = 0.3652  # the median of |Z Z'| of independent normal Z
@@ -122,6 +126,66 @@ def test_x0_is_drawn_from_the_tables_own_first_samples(signs):
     flat = laws.predict(100, 100, **options | {"signal": "normal"})["median_abs"]
     off = median(raw, "a1")[0] / x.var() / flat["a1"]
     assert off > 1.3 if signs else off < 0.85, "a normal x_0 is rejected"
+
+
+# --- a1 and a3 on a grid with N > 2M, whose ζ is a sum of few samples -----------------------------
+
+FEW = (0.5, 1.4, 0.9, 1.4)  # amplitudes that let the few samples show in a1, too
+
+
+def grid_setting(n, m, amplitudes, init="orthogonal", signal="uniform"):
+    coupling, jitter = laws.coupling_of(init, True)
+    given = np.array(amplitudes)[:, None]
+    return coupling, laws.Setting(n, m, *given, signal=laws.describe(signal), jitter=jitter)
+
+
+@pytest.mark.parametrize(
+    "n, m, few", [(64, 32, 0), (65, 32, 1), (128, 32, 1), (150, 33, 2), (256, 32, 3)]
+)
+def test_on_the_exact_grid_a1_and_a3_are_products_of_few_samples(n, m, few):
+    coupling, s = grid_setting(n, m, FEW)
+    matrix, law = coupling.matrix(s), coupling.laws(s)
+    assert len(matrix.comb) == few
+    x = np.random.default_rng(0).uniform(-1, 1, (50, n))
+    few_sums = x[:, 2 * m :: 2 * m] @ matrix.comb
+    sample = medians.Samples(x[None, :, 0], few_sums[None], np.zeros((2, 1, 50)))
+    _, w, _ = draw(n, m, init="orthogonal", tied=True)
+    exact = [gradients(torch.as_tensor(one), *FEW, torch.as_tensor(w)) for one in x]
+    for group, drawn in (("a1", medians.of_a1), ("a3", medians.of_a3)):
+        values = [float(getattr(one, group)) for one in exact]
+        found = drawn(s, matrix, law[group], sample, 1)
+        np.testing.assert_allclose(found, values, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def on_grids():
+    """Raw rows and predictions at N = 4M, of either grid."""
+    found = {}
+    for init in ("orthogonal", "jittered"):
+        for batch in (1, 4):
+            options = dict(init=init, tied=True, amplitudes=FEW, batch=batch)
+            raw = probe(256, 64, inits=6000 // batch, **options)
+            found[init, batch] = raw, laws.predict(256, 64, **options)
+    return found
+
+
+def test_medians_of_a1_and_a3_on_a_grid_with_few_samples(on_grids):
+    for kind, (raw, law) in on_grids.items():
+        for group in ("a1", "a3"):
+            measured, error = median(raw, group)
+            predicted, band = law.loc[group, ["median_abs", "median_band"]]
+            assert abs(measured - predicted) < band * predicted + 3 * error, (kind, group)
+
+
+def test_few_samples_are_not_a_normal_number(on_grids):
+    raw, law = on_grids["orthogonal", 1]
+    coupling, s = grid_setting(256, 64, FEW)
+    matrix = replace(coupling.matrix(s), comb=np.zeros(0))
+    sample = medians.draw_samples(s, matrix, 1)
+    for group, drawn in (("a1", medians.of_a1), ("a3", medians.of_a3)):
+        normal = np.median(abs(drawn(s, matrix, coupling.laws(s)[group], sample, 1)))
+        measured, error = median(raw, group)
+        assert measured > (1 + law.loc[group, "median_band"]) * normal + 3 * error
 
 
 def test_a_band_says_how_far_unequal_amplitudes_lead_astray():

@@ -101,7 +101,28 @@ def matrix_of(s, tied):
         beta=0.0,
         eta_square=s.variance * s.a4**2 * _rest_of_a1(s, near),
         peak=sums.fourth,
+        comb=comb(s),
+        eta_comb=eta_comb(s, near),
     )
+
+
+def comb(s):
+    """E P_n = (-1)^q r(2q) at n = 2Mq < N, r(v) = sinc(jitter v): the means that are not 0."""
+    q = np.arange(1, rows_of_one_sign(s) + 1)
+    return (1 - 2 * (q % 2)) * np.sinc(2 * s.jitter * q)
+
+
+def eta_comb(s, near):
+    """(a4/√γ)(½ a2 a4 √γ y_k - 1): what Σ_q E P_2Mq x_2Mq is multiplied by in η.
+
+    On the exact grid a3²/√γ of ζ, and a4 Σ_n P_n (y_n - x_n), y_n = a4 P_n (q x_0 + ζ) there.
+    """
+    return s.a4 / np.sqrt(s.gamma) * _coherent(s, near)
+
+
+def _coherent(s, near):
+    """½ a2 a4 √γ y_k - 1, y_k near's mean: outputs at n = 2Mq, which add coherently, and x_n."""
+    return s.a2 * s.a4 / 2 * np.sqrt(s.gamma) * near.echo - 1
 
 
 def wobble(s, near):
@@ -115,7 +136,7 @@ def wobble(s, near):
 
 def _rest_of_a1(s, near):
     """E η² / a4² σ²: the fluctuation of jitter, and the rows n = 2Mq, which add coherently."""
-    coherent = (s.a2 * s.a4 / 2 * np.sqrt(s.gamma) * near.echo - 1) ** 2
+    coherent = _coherent(s, near) ** 2
     return near.row_error * s.later / (2 * s.n) + near.comb * coherent / s.gamma
 
 

@@ -8,10 +8,11 @@ x is normal as far as sums of many samples can tell, so that a mean over B signa
 G the Gram matrix of the vectors and P what pairs them. The Gram matrices are those of a small twin.
 a2 and a4 scatter about their mean as the energies of a small start's outputs do, which are skewed
 where one vector serves both sides; a1 and a3 are products of x_0, of the signal's own first
-samples, with normal numbers.
+samples, with sums of its other samples. Those sums are normal, but for the few samples n = 2Mq
+that a grid singles out (`Matrix.comb`), which are drawn one by one.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from lct_lab.init import HIGHEST, LOWEST
 from lct_lab.laws import twin as twins
 from lct_lab.laws.scalars import total
 
-DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a1 … a4
+DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a2 and a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
+SAMPLES = 16 * DRAWS  # x_0 drawn for a1 and a3, one a signal: the median of one errs by ½ %
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
 
@@ -122,14 +124,12 @@ def _ratios(s, a, twin):
 
 
 def of_scalars(s, sums, coupling, batch, rng):
-    """{group: median} of a1 … a4, over `DRAWS` draws of what scatters."""
-    signals = min(batch, SIGNALS)
-    normal = rng.standard_normal((2, signals, DRAWS))
-    x0 = first_samples(s.signal, rng, (signals, DRAWS))
+    """{group: median} of a1 … a4, over `DRAWS` draws of what scatters, or more."""
     matrix, laws = coupling.matrix(s), coupling.laws(s)
+    sample = draw_samples(s, matrix, min(batch, SIGNALS))
     drawn = {
-        "a1": of_a1(s, matrix, laws["a1"], x0, normal, batch),
-        "a3": of_a3(s, matrix, laws["a3"], x0, normal, batch),
+        "a1": of_a1(s, matrix, laws["a1"], sample, batch),
+        "a3": of_a3(s, matrix, laws["a3"], sample, batch),
     }
     found = sums.drawn(DRAWS, s.n, rng)
     for group, off in (("a2", off_a2(s, found)), ("a4", off_a4(s, found))):
@@ -161,29 +161,73 @@ def _spread(law, batch):
     return np.maximum(square - total(law.mean) ** 2, 0) + 1e-300 + 1e-12 * square
 
 
-def first_samples(signal, rng, size):
-    """x_0: of a table its own first column, else uniform or normal as the signal is."""
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What is drawn of signals for a1 and a3: arrays (signals, repeats, `DRAWS`).
+
+    first    x_0
+    comb     Σ_q E P_2Mq x_2Mq, see `Matrix`; 0 where the frequencies are random
+    normal   two independent normal numbers, for the sums over the other samples
+    """
+
+    first: np.ndarray
+    comb: np.ndarray
+    normal: np.ndarray
+
+
+def draw_samples(s, matrix, signals):
+    """The `Samples` of a batch: always the same draws."""
+    rng = np.random.default_rng(1)
+    size = (signals, SAMPLES // DRAWS // signals, DRAWS)
+    normal = rng.standard_normal((2, *size))
+    place = 2 * s.m * np.arange(len(matrix.comb) + 1)  # 0, and n = 2Mq
+    value = samples_at(place, s.signal, rng, size)
+    return Samples(value[0], np.tensordot(matrix.comb, value[1:], 1), normal)
+
+
+def samples_at(place, signal, rng, size):
+    """(places, *size) of x_n: of a table from one of its windows, else uniform or normal."""
     if signal.windows is not None:
-        return rng.choice(signal.windows[:, 0], size)
-    unit = rng.uniform(-1, 1, size) * 3**0.5 if signal.flat else rng.standard_normal(size)
-    return unit * np.sqrt(signal.first_variance)
+        row = rng.integers(len(signal.windows), size=size)
+        return np.stack([signal.windows[row, n] for n in place])
+    shape = (len(place), *size)
+    unit = rng.uniform(-1, 1, shape) * 3**0.5 if signal.flat else rng.standard_normal(shape)
+    return unit * np.sqrt(signal.variance)
 
 
-def of_a1(s, matrix, law, x0, normal, batch):
+def of_a1(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), see `scalars`."""
     mean = total(law.mean)
-    own = mean / s.signal.first_variance * x0
-    zeta, eta = normal[0] * np.sqrt(matrix.row), normal[1] * np.sqrt(matrix.eta_square)
-    return _of_batch(mean, x0 * (own + 2 * matrix.beta * zeta + 2 * eta), batch)
+    own = mean / s.signal.first_variance * sample.first
+    zeta, eta = zeta_of(s, matrix, sample), eta_of(s, matrix, sample)
+    values = sample.first * (own + 2 * matrix.beta * zeta + 2 * eta)
+    return _of_batch(mean, values, batch)
 
 
-def of_a3(s, matrix, law, x0, normal, batch):
+def of_a3(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a3 = 2 (p x_0 + a3 ζ)(q x_0 + ζ), see `scalars`."""
-    zeta = normal[0] * np.sqrt(matrix.row)
-    values = 2 * (s.p * x0 + s.a3 * zeta) * (s.q * x0 + zeta)
+    zeta = zeta_of(s, matrix, sample)
+    values = 2 * (s.p * sample.first + s.a3 * zeta) * (s.q * sample.first + zeta)
     return _of_batch(total(law.mean), values, batch)
 
 
+def zeta_of(s, matrix, sample):
+    """ζ = (a2/√γ) Σ_n P_n x_n: the comb's samples one by one, the other ones as a normal number."""
+    weight = s.a2 / np.sqrt(s.gamma)
+    return _with_rest(weight, sample.comb, matrix.row, s, matrix, sample.normal[0])
+
+
+def eta_of(s, matrix, sample):
+    """η of `scalars` in the same way, its weight `eta_comb`."""
+    return _with_rest(matrix.eta_comb, sample.comb, matrix.eta_square, s, matrix, sample.normal[1])
+
+
+def _with_rest(weight, comb, square, s, matrix, normal):
+    """weight Σ_q E P_2Mq x_2Mq, and a normal number that makes its mean square `square`."""
+    of_comb = weight**2 * s.variance * np.sum(np.square(matrix.comb))
+    return weight * comb + np.sqrt(np.maximum(square - of_comb, 0)) * normal
+
+
 def _of_batch(mean, values, batch):
-    """The mean over a batch of which `values` are some signals."""
+    """The mean over a batch, (repeats, `DRAWS`), of which `values` are some signals."""
     return mean + (values.mean(0) - mean) * np.sqrt(len(values) / batch)

@@ -31,6 +31,9 @@ class Matrix:
     beta       β, where ∂L/∂a1 = (x_0/√N) Σ_k g_k = 2 x_0 (… x_0 + β ζ + η)
     eta_square E η²: what else meets x_0 in Σ_k g_k, independent of ζ
     peak       Σ_n (E P_n)⁴, for the kurtosis of ζ; zero where the frequencies are random
+    comb       E P_2Mq, q = 1, 2, …: the samples n = 2Mq < N at which all frequencies of a grid have
+               one sign enter ζ and η one by one, Σ_q E P_2Mq x_2Mq; none where they are random
+    eta_comb   the factor of that sum in η; in ζ it is a2/√γ
     """
 
     output: np.ndarray
@@ -42,6 +45,8 @@ class Matrix:
     beta: np.ndarray
     eta_square: np.ndarray
     peak: float = 0.0
+    comb: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    eta_comb: np.ndarray | float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
