@@ -128,6 +128,27 @@ def test_x0_is_drawn_from_the_tables_own_first_samples(signs):
     assert off > 1.3 if signs else off < 0.85, "a normal x_0 is rejected"
 
 
+@pytest.mark.parametrize("n, m", [(300, 38), (1000, 1000), (4000, 500), (3000, 200), (9000, 300)])
+def test_a_small_start_keeps_the_ratio_of_the_sizes(n, m):
+    samples, frequencies = twin.size(n, m, twin.SAMPLES)
+    assert samples / frequencies == pytest.approx(n / m, rel=0.01)
+    assert frequencies >= twin.FEWEST and samples <= n
+
+
+def test_the_tied_median_of_w_hangs_on_the_ratio():
+    options = dict(tied=True, amplitudes=ONES)
+    raw, law = probe(300, 38, inits=1000, **options), laws.predict(300, 38, **options)
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    coupling, _ = laws.coupling_of("random", True)
+    s = laws.Setting(300, 38, *ONES, signal=laws.describe("uniform"))
+    other = medians.of_given_amplitudes(
+        s, ONES, twin.white(229, 32, "random", True), coupling.meetings, True, 1
+    )
+    assert measured < (1 - band) * other["w1"] - 3 * error
+
+
 # --- a1 and a3 on a grid with N > 2M, whose ζ is a sum of few samples -----------------------------
 
 FEW = (0.5, 1.4, 0.9, 1.4)  # amplitudes that let the few samples show in a1, too

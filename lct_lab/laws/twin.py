@@ -16,7 +16,8 @@ import numpy as np
 from lct_lab.init import INITS
 
 SAMPLES = 256  # of a white twin at most
-FEWEST = 32  # frequencies of a twin, at least
+FEWEST = 32  # frequencies of a twin, at least, unless that takes more than WIDEST samples
+WIDEST = 1024
 ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
 FEWEST_DRAWS = 4
 MOST_OF_START = ENTRIES // FEWEST_DRAWS  # entries that one draw of a white twin gives
@@ -117,13 +118,19 @@ def twin_of(s, init, tied, batch):
 
 
 def size(n, m, most):
-    """Samples, `most` or fewer, and frequencies: N/M kept as well as whole numbers allow."""
-    if n <= most:
+    """Samples and frequencies of a twin: N/M kept as well as whole numbers allow.
+
+    `most` samples or fewer, or up to `WIDEST` where they would leave less than `FEWEST`
+    frequencies: few of them make another start of it if N/M is not kept.
+    """
+    needed = min(math.ceil(FEWEST * n / m), WIDEST)
+    if n <= max(most, needed):
         return n, m
-    samples = np.arange(most * 3 // 4, most + 1)
+    samples = np.arange(max(most * 3 // 4, needed), max(most, needed * 9 // 8) + 1)
+    samples = samples[samples <= n]
     exact = samples * m / n
     best = np.argmin(abs(exact - np.round(exact)) / exact - 1e-6 * samples)
-    return int(samples[best]), max(FEWEST, round(exact[best]))
+    return int(samples[best]), round(exact[best])
 
 
 @lru_cache(maxsize=32)
@@ -140,12 +147,22 @@ def white(n, m, init, tied):
 def _on_white(waves):
     """Gram matrices and echoes of one start, of at most `MOST_OF_START` entries evenly chosen."""
     front, _, back, _ = waves
-    K, row, P = 2 / len(front) * back.T @ front, front.mean(0), back.mean(0)
+    row, P = front.mean(0), back.mean(0)
+    through = _through(front, back)
     count = min(len(front), MOST_OF_START)
     front, slope, back, back_slope = (wave[np.arange(count) * len(wave) // count] for wave in waves)
-    vectors = [slope, np.broadcast_to(row, front.shape), back @ K, back, front]
-    vectors = np.stack([*vectors, back_slope @ K, back_slope], axis=1)
+    vectors = [slope, np.broadcast_to(row, front.shape), through(back), back, front]
+    vectors = np.stack([*vectors, through(back_slope), back_slope], axis=1)
     return vectors @ vectors.transpose(0, 2, 1), _echo(back, back_slope, P)
+
+
+def _through(front, back):
+    """The map of rows v to v K, K = (2/M) Σ_j cos w̃_j cos w_j, by the shorter way."""
+    share = 2 / len(front)
+    if len(front) < front.shape[1]:
+        return lambda rows: share * (rows @ back.T) @ front
+    K = share * back.T @ front
+    return lambda rows: rows @ K
 
 
 def of_windows(n, m, init, tied, x, batch):
