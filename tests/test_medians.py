@@ -169,7 +169,8 @@ def test_on_the_exact_grid_a1_and_a3_are_products_of_few_samples(n, m, few):
     assert len(matrix.comb) == few
     x = np.random.default_rng(0).uniform(-1, 1, (50, n))
     few_sums = x[:, 2 * m :: 2 * m] @ matrix.comb
-    sample = medians.Samples(x[None, :, 0], few_sums[None], np.zeros((2, 1, 50)))
+    of_starts = np.ones((3, 50))
+    sample = medians.Samples(x[None, :, 0], few_sums[None], np.zeros((2, 1, 50)), *of_starts)
     _, w, _ = draw(n, m, init="orthogonal", tied=True)
     exact = [gradients(torch.as_tensor(one), *FEW, torch.as_tensor(w)) for one in x]
     for group, drawn in (("a1", medians.of_a1), ("a3", medians.of_a3)):
@@ -202,11 +203,56 @@ def test_few_samples_are_not_a_normal_number(on_grids):
     raw, law = on_grids["orthogonal", 1]
     coupling, s = grid_setting(256, 64, FEW)
     matrix = replace(coupling.matrix(s), comb=np.zeros(0))
-    sample = medians.draw_samples(s, matrix, 1)
+    sample = medians.draw_samples(s, matrix, twin.sums_of(s, "orthogonal", True, 1), 1)
     for group, drawn in (("a1", medians.of_a1), ("a3", medians.of_a3)):
         normal = np.median(abs(drawn(s, matrix, coupling.laws(s)[group], sample, 1)))
         measured, error = median(raw, group)
         assert measured > (1 + law.loc[group, "median_band"]) * normal + 3 * error
+
+
+# --- what starts, amplitudes and x_0 add ----------------------------------------------------------
+
+
+def test_the_median_of_a1_is_over_starts_that_differ():
+    n, m = 64, 32
+    options = dict(tied=True, amplitudes=ONES)
+    raw, law = probe(n, m, inits=5000, **options), laws.predict(n, m, **options)
+    measured, error = median(raw, "a1")
+    predicted, band = law.loc["a1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    coupling, _ = laws.coupling_of("random", True)
+    s = laws.Setting(n, m, *np.ones((4, 1)), signal=laws.describe("uniform"))
+    matrix = coupling.matrix(s)
+    sample = medians.draw_samples(s, matrix, twin.sums_of(s, "random", True, 1), 1)
+    alike = replace(sample, **dict.fromkeys(("rest", "row", "column"), 1.0))
+    of_alike = np.median(abs(medians.of_a1(s, matrix, coupling.laws(s)["a1"], alike, 1)))
+    assert measured < (1 - band) * of_alike - 3 * error
+
+
+@pytest.fixture(scope="module")
+def of_drawn_amplitudes():
+    return probe(64, 512, inits=2500, tied=True), laws.predict(64, 512, tied=True)
+
+
+def test_a_median_over_drawn_amplitudes_has_all_four_of_them(of_drawn_amplitudes, monkeypatch):
+    raw, law = of_drawn_amplitudes
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    monkeypatch.setattr(medians, "_mean_square", lambda law, batch: 1.0)
+    s = laws.Setting(64, 512, *np.ones((4, 2)), signal=laws.describe("uniform"))
+    by_two = medians.medians(s, "random", True, laws.coupling_of("random", True)[0], 1)
+    assert measured > (1 + band) * by_two["w1"] + 3 * error
+
+
+def test_where_x0_alone_makes_the_gradient_the_band_says_so():
+    options = dict(init="orthogonal", tied=True, amplitudes=(0.7, 1.3, 1.4, 0.6))
+    raw, law = probe(64, 512, inits=1000, **options), laws.predict(64, 512, **options)
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert 0.2 * predicted + 3 * error < measured - predicted < band * predicted
+    usual = laws.predict(64, 64, init="jittered", amplitudes=ONES)
+    assert (usual["median_band"] == 0.04).all()
 
 
 def test_a_band_says_how_far_unequal_amplitudes_lead_astray():

@@ -12,6 +12,7 @@ from lct_lab.laws.scalars import edge, total
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.1  # of frequencies that are the same at every start
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
+ONE_X0 = 0.64  # of the median where x_0 alone makes it, times that share squared
 SHOWS = 0.05  # of an rms, from where on what is missing in it was seen
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
@@ -25,8 +26,9 @@ def bands(s, coupling, laws, weight):
     for group, law in laws.items():
         band, median = least(s, coupling, group)
         if group in FREQUENCIES:
-            band, median = max(band, corner), max(median, corner)
-            band = max(band, coupling.module.small_sizes(s))
+            small = coupling.module.small_sizes(s)
+            band, median = max(band, corner, small), max(median, corner, small)
+            median = max(median, ONE_X0 * x0_share(law, weight) ** 2)
         elif group in missing:
             square = _average(total(law.square), weight)
             more = np.sqrt(1 + _average(missing[group], weight) / square) - 1 if square else 0.0
@@ -92,6 +94,18 @@ def _of_frequencies(s):
     first = 2 * s.a1**2 * s.signal.first_variance / (s.a2**2 * s.n * s.variance)
     u = first + s.a3**4 * s.a2**2 / (s.a4**2 * s.n)
     return u / (1 + u)
+
+
+def x0_share(law, weight):
+    """The share that x_0 has in the mean square of a law that names its part.
+
+    All entries of a start have one x_0. So its median is that of normal numbers times |x_0|, up to
+    1.64 times as large as of products of two normal ones, as which the medians know it.
+    """
+    parts = {name: abs(_average(value, weight)) for name, value in law.square.items()}
+    whole = sum(parts.values())
+    of_x0 = sum(value for name, value in parts.items() if name.startswith("x_0"))
+    return of_x0 / whole if whole else 0.0
 
 
 def _average(value, weight):

@@ -8,8 +8,9 @@ x is normal as far as sums of many samples can tell, so that a mean over B signa
 G the Gram matrix of the vectors and P what pairs them. The Gram matrices are those of a small twin.
 a2 and a4 scatter about their mean as the energies of a small start's outputs do, which are skewed
 where one vector serves both sides; a1 and a3 are products of x_0, of the signal's own first
-samples, with sums of its other samples. Those sums are normal, but for the few samples n = 2Mq
-that a grid singles out (`Matrix.comb`), which are drawn one by one.
+samples, with sums of its other samples. Those sums are normal given the start, their variance
+that of a drawn start; but for the few samples n = 2Mq that a grid singles out (`Matrix.comb`),
+which are drawn one by one.
 """
 
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ def medians(s, init, tied, coupling, batch):
     sums = twins.sums_of(s, init, tied, batch)
     found = of_scalars(s, sums, coupling, batch, rng)
     twin = twins.twin_of(s, init, tied, batch)
-    return found | of_frequencies(s, twin, coupling.meetings, tied, batch)
+    return found | of_frequencies(s, twin, coupling, tied, batch)
 
 
 def _with_drawn_amplitudes(s, rng):
@@ -50,22 +51,33 @@ def _with_drawn_amplitudes(s, rng):
 # --- the frequencies ------------------------------------------------------------------------------
 
 
-def of_frequencies(s, twin, meetings, tied, batch):
-    """{group: median} of w and w̃; over drawn amplitudes by way of a2 a4, on which they hang."""
+def of_frequencies(s, twin, coupling, tied, batch):
+    """{group: median} of w and w̃; over drawn amplitudes by way of a2 a4, on which they hang.
+
+    What hangs on the four apart, the parts of x_0 and y_0, enlarges a median as it does the rms.
+    """
     if np.size(s.a1) == 1:
         a = [float(np.squeeze(value)) for value in (s.a1, s.a2, s.a3, s.a4)]
-        return of_given_amplitudes(s, a, twin, meetings, tied, batch)
+        return of_given_amplitudes(s, a, twin, coupling.meetings, tied, batch)
     node = np.geomspace(LOWEST**2, HIGHEST**2, NODES)
     at_nodes = [
-        of_given_amplitudes(s, (1.0, root, 1.0, root), twin, meetings, tied, batch)
+        of_given_amplitudes(s, (1.0, root, 1.0, root), twin, coupling.meetings, tied, batch)
         for root in np.sqrt(node)
     ]
-    drawn = np.log(s.a2 * s.a4)
+    product, one = s.a2 * s.a4, np.ones_like(s.a1)
+    even = replace(s, a1=one, a2=np.sqrt(product), a3=one, a4=np.sqrt(product))
+    laws, even_laws = coupling.laws(s), coupling.laws(even)
     found = {}
     for group in at_nodes[0]:
         value = np.log([median[group] for median in at_nodes])
-        found[group] = float(np.exp(np.median(np.interp(drawn, np.log(node), value))))
+        larger = _mean_square(laws[group], batch) / _mean_square(even_laws[group], batch)
+        drawn = np.exp(np.interp(np.log(product), np.log(node), value)) * np.sqrt(larger)
+        found[group] = float(np.median(drawn))
     return found
+
+
+def _mean_square(law, batch):
+    return total(law.mean_square(batch))
 
 
 def of_given_amplitudes(s, a, twin, meetings, tied, batch):
@@ -126,7 +138,7 @@ def _ratios(s, a, twin):
 def of_scalars(s, sums, coupling, batch, rng):
     """{group: median} of a1 … a4, over `DRAWS` draws of what scatters, or more."""
     matrix, laws = coupling.matrix(s), coupling.laws(s)
-    sample = draw_samples(s, matrix, min(batch, SIGNALS))
+    sample = draw_samples(s, matrix, sums, min(batch, SIGNALS))
     drawn = {
         "a1": of_a1(s, matrix, laws["a1"], sample, batch),
         "a3": of_a3(s, matrix, laws["a3"], sample, batch),
@@ -163,26 +175,55 @@ def _spread(law, batch):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What is drawn of signals for a1 and a3: arrays (signals, repeats, `DRAWS`).
+    """What is drawn of signals and starts for a1 and a3: arrays (signals, repeats, `DRAWS`).
 
     first    x_0
     comb     Σ_q E P_2Mq x_2Mq, see `Matrix`; 0 where the frequencies are random
     normal   two independent normal numbers, for the sums over the other samples
+
+    and of each start, (repeats, `DRAWS`), over the mean over starts
+
+    rest     E (β ζ + η)² over signals     row  E ζ² over signals     column  |P|²
     """
 
     first: np.ndarray
     comb: np.ndarray
     normal: np.ndarray
+    rest: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
 
 
-def draw_samples(s, matrix, signals):
+def draw_samples(s, matrix, sums, signals):
     """The `Samples` of a batch: always the same draws."""
     rng = np.random.default_rng(1)
     size = (signals, SAMPLES // DRAWS // signals, DRAWS)
     normal = rng.standard_normal((2, *size))
     place = 2 * s.m * np.arange(len(matrix.comb) + 1)  # 0, and n = 2Mq
     value = samples_at(place, s.signal, rng, size)
-    return Samples(value[0], np.tensordot(matrix.comb, value[1:], 1), normal)
+    comb = np.tensordot(matrix.comb, value[1:], 1)
+    if len(matrix.comb):
+        return Samples(value[0], comb, normal, *np.ones((3, *size[1:])))
+    return Samples(value[0], comb, normal, *of_starts(s, sums, size[1:], rng))
+
+
+def of_starts(s, sums, size, rng):
+    """(3, *size): rest, row and column of `Samples`, of drawn starts.
+
+    β ζ + η = v·x, √γ v = a3² (a2/√γ) z + a4 (α KᵀP - P). A start r times as large as those of
+    `sums` differs from its mean by 1/√r as much.
+    """
+    chosen = rng.integers(len(sums.gram), size=size)
+    smaller = max(1, round(s.n / sums.n)) ** -0.5
+    v = np.stack(np.broadcast_arrays(s.a3**2 * s.a2 / np.sqrt(s.gamma), s.a4 * s.alpha, -s.a4))
+    mean = sums.gram.mean(0)
+    square = np.einsum("id,jd,...dij->...d", v, v, sums.gram[chosen])
+    found = np.stack([square, sums.gram[chosen, 0, 0], sums.gram[chosen, 2, 2]])
+    whole = np.stack(
+        np.broadcast_arrays(np.einsum("id,jd,ij->d", v, v, mean), mean[0, 0], mean[2, 2])
+    )[:, None]
+    some = np.where(whole > 0, whole, 1.0)
+    return 1 + smaller * (found / some - 1)
 
 
 def samples_at(place, signal, rng, size):
@@ -198,34 +239,40 @@ def samples_at(place, signal, rng, size):
 def of_a1(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), see `scalars`."""
     mean = total(law.mean)
-    own = mean / s.signal.first_variance * sample.first
-    zeta, eta = zeta_of(s, matrix, sample), eta_of(s, matrix, sample)
-    values = sample.first * (own + 2 * matrix.beta * zeta + 2 * eta)
+    slope = (law.mean["first output"] + law.mean["later outputs"] * sample.column) / 2
+    zeta, eta = zeta_of(s, matrix, sample, sample.rest), eta_of(s, matrix, sample)
+    own = slope / s.signal.first_variance * sample.first
+    values = 2 * sample.first * (own + matrix.beta * zeta + eta)
     return _of_batch(mean, values, batch)
 
 
 def of_a3(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a3 = 2 (p x_0 + a3 ζ)(q x_0 + ζ), see `scalars`."""
-    zeta = zeta_of(s, matrix, sample)
+    zeta = zeta_of(s, matrix, sample, sample.row)
     values = 2 * (s.p * sample.first + s.a3 * zeta) * (s.q * sample.first + zeta)
     return _of_batch(total(law.mean), values, batch)
 
 
-def zeta_of(s, matrix, sample):
-    """ζ = (a2/√γ) Σ_n P_n x_n: the comb's samples one by one, the other ones as a normal number."""
-    weight = s.a2 / np.sqrt(s.gamma)
-    return _with_rest(weight, sample.comb, matrix.row, s, matrix, sample.normal[0])
+def zeta_of(s, matrix, sample, share):
+    """ζ = (a2/√γ) Σ_n P_n x_n: the comb's samples one by one, the other ones as a normal number.
+
+    share : of each start, the mean square of that number over its mean.
+    """
+    of_comb = s.a2 / np.sqrt(s.gamma)
+    return _with_rest(s, matrix, sample.comb, of_comb, matrix.row, sample.normal[0], share)
 
 
 def eta_of(s, matrix, sample):
-    """η of `scalars` in the same way, its weight `eta_comb`."""
-    return _with_rest(matrix.eta_comb, sample.comb, matrix.eta_square, s, matrix, sample.normal[1])
+    """η of `scalars` in the same way, the comb's factor `eta_comb`."""
+    square, normal = matrix.eta_square, sample.normal[1]
+    return _with_rest(s, matrix, sample.comb, matrix.eta_comb, square, normal, sample.rest)
 
 
-def _with_rest(weight, comb, square, s, matrix, normal):
-    """weight Σ_q E P_2Mq x_2Mq, and a normal number that makes its mean square `square`."""
-    of_comb = weight**2 * s.variance * np.sum(np.square(matrix.comb))
-    return weight * comb + np.sqrt(np.maximum(square - of_comb, 0)) * normal
+def _with_rest(s, matrix, comb, factor, square, normal, share):
+    """factor Σ_q E P_2Mq x_2Mq, and a normal number that makes its mean square `square`."""
+    of_comb = factor**2 * s.variance * np.sum(np.square(matrix.comb))
+    rest = np.maximum(square - of_comb, 0) * share
+    return factor * comb + np.sqrt(rest) * normal
 
 
 def _of_batch(mean, values, batch):

@@ -27,9 +27,10 @@ MOST = 2048  # windows of a batch that are added up one by one
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
 ROUNDING = 1e-12  # of squared parts of a vector, where they cancel
-STARTS_OF_SUMS = 1024  # whose sums are drawn, of at most SIZE_OF_SUMS = N M
+SIZE_OF_SUMS = 2**14  # N M at most of starts whose sums are drawn
+STARTS_OF_SUMS = 1024  # of them, more where they are smaller
+MOST_STARTS = 4096
 AT_ONCE = 32  # of them: their cosines fit in a cache
-SIZE_OF_SUMS = 2**14
 SIGNALS_OF_SUMS = 4
 STEP = 16  # samples whose waves are multiplied by those of the multiples of it
 MOST_ADDED = 64  # sums; that sum of more is nearly normal
@@ -279,6 +280,8 @@ class Sums:
     row     (z·x)²          row_in    x_0 z·x
 
     Means over as many signals as a batch has, or `SIGNALS_OF_SUMS`, less the mean over starts.
+
+    gram    (starts, 3, 3), the inner products of z, KᵀP and P, what the samples meet in a1 and a3
     """
 
     n: int
@@ -289,6 +292,7 @@ class Sums:
     edge_in: np.ndarray
     row: np.ndarray
     row_in: np.ndarray
+    gram: np.ndarray
 
     def drawn(self, count, n, rng):
         """`count` draws at size n, as `Sums`.
@@ -303,7 +307,7 @@ class Sums:
             name: getattr(self, name)[chosen].sum(1) * math.sqrt(r / added)
             for name in ("output", "match")
         }
-        rest = ("edge", "edge_out", "edge_in", "row", "row_in")
+        rest = ("edge", "edge_out", "edge_in", "row", "row_in", "gram")
         return Sums(n, **grown, **{name: getattr(self, name)[chosen[:, 0]] for name in rest})
 
 
@@ -329,17 +333,19 @@ def _sums_of_noise(n, m, init, tied, signals, flat):
 
 
 def _sums(n, m, init, tied, draw):
-    """The `Sums` of `STARTS_OF_SUMS` starts, each drawn with its signals `draw(rng)`."""
+    """The `Sums` of `STARTS_OF_SUMS` starts or more, each with its signals `draw(rng)`."""
     rng = np.random.default_rng(0)
-    blocks = []
-    for _ in range(STARTS_OF_SUMS // AT_ONCE):
+    starts = min(STARTS_OF_SUMS * SIZE_OF_SUMS // (n * m), MOST_STARTS)
+    blocks, grams = [], []
+    for _ in range(starts // AT_ONCE):
         drawn = [_drawn_start(m, init, tied, draw, rng) for _ in range(AT_ONCE)]
         x, w, w2 = (np.stack(part) for part in zip(*drawn, strict=True))
         front = _cosines(w, n)
         back = front if tied else _cosines(w2, n)
         blocks.append(_sums_of_starts(front, back, x))
+        grams.append(_grams_of_starts(front, back))
     columns = np.concatenate(blocks, axis=1)
-    return Sums(n, *(columns - columns.mean(1, keepdims=True)))
+    return Sums(n, *(columns - columns.mean(1, keepdims=True)), np.concatenate(grams))
 
 
 def _drawn_start(m, init, tied, draw, rng):
@@ -368,6 +374,14 @@ def _sums_of_starts(front, back, x):
         first * seen,
     )
     return np.mean(values, axis=2)
+
+
+def _grams_of_starts(front, back):
+    """(starts, 3, 3): the inner products of z, KᵀP and P of every start."""
+    P = back.mean(1)
+    through = (back @ P[:, :, None]).swapaxes(1, 2) @ front
+    vectors = np.stack([front.mean(1), 2 / front.shape[1] * through[:, 0], P], axis=1)
+    return vectors @ vectors.swapaxes(1, 2)
 
 
 def cut(windows, n, count, rng):
