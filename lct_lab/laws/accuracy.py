@@ -58,7 +58,7 @@ def cancellation(s, law, weight):
 def missing_in_a4(s, matrix):
     """The variance that x_0 adds to ∂L/∂a4, which its law leaves out as of relative order 1/N².
 
-    4/a4² [edge² (E x_0⁴/σ_0⁴ - 1) + edge (4 E (P·y)²/|P|² + σ²)], edge = (a1 a4)² σ_0² column.
+    4/a4² [edge² (E x_0⁴/σ_0⁴ - 1) + edge (4 E (P̃·y)²/|P̃|² + σ²)], edge = (a1 a4)² σ_0² column.
     """
     kurtosis = s.signal.first_fourth / s.signal.first_variance**2 - 1
     corner = edge(s, matrix)
@@ -68,7 +68,7 @@ def missing_in_a4(s, matrix):
 def missing_in_a2(s, matrix):
     """The same of ∂L/∂a2: x_0 in y_n, and y_0 = a3 (q x_0 + ζ) with its own ζ.
 
-    At most 4/a2² [(√(edge E (P·y)²/|P|²) + √((a3 p)² σ_0² z))² + 2 a3⁴ z²], z = E ζ²: both of x_0
+    At most 4/a2² [(√(edge E (P̃·y)²/|P̃|²) + √((a3 p)² σ_0² z))² + 2 a3⁴ z²], z = E ζ²: both of x_0
     times a sum of the rest, and tied much the same sum.
     """
     crossed = edge(s, matrix) * _along_P(s, matrix)
@@ -78,7 +78,7 @@ def missing_in_a2(s, matrix):
 
 
 def _along_P(s, matrix):
-    """E (P·y)²/|P|², more than E y_n² since P and y are of the same w̃: tied the most.
+    """E (P̃·y)²/|P̃|², more than E y_n² since P̃ and y are of the same w̃: tied the most.
 
     E y² (1 + 3γ + γ²)/(1 + γ): the third moment of the eigenvalues of K over their second.
     """

@@ -97,7 +97,7 @@ def analysis_side(s, a, twin):
     """[u, v] of w: ∂L/∂w_k = -(2 a2/√NM) (Σ n sin(w_k n) x_n) (√M g_k/2).
 
     √M g_k/2 = a3 (y_0 - x_0) + a4 Σ_n cos(w̃_k n) (y_n - x_n), with r = √(M/N)
-             = x_0 (a3 p + a1 a4² r Σ cos P) + [a3² a2 r z + a4 (α cos(w̃_k ·) K - cos(w̃_k n))]·x
+             = x_0 (a3 p + a1 a4² r Σ cos P̃) + [a3² a2 r P + a4 (α cos(w̃_k ·) K - cos(w̃_k n))]·x
     """
     a1, a2, a3, a4 = a
     r, alpha, thin = _ratios(s, a, twin)
@@ -108,7 +108,7 @@ def analysis_side(s, a, twin):
         twins.OUTPUT: a4 * alpha,
         twins.BACK: -a4,
     }
-    at_first = a3 * p + a1 * a4**2 * r * twin.echo[:, 0]
+    at_first = a3 * p + a1 * a4**2 * r * twin.overlap[:, 0]
     return [(u, 0.0), (v, thin * at_first)]
 
 
@@ -116,14 +116,14 @@ def synthesis_side(s, a, twin):
     """[u, v] of w̃: ∂L/∂w̃_k = -(2 a4/√NM) (√N X_k) (S_k/2).
 
     √N X_k = a1 x_0 + a2 cos(w_k n)·x,
-    S_k/2  = a1 a4 r x_0 Σ n sin(w̃_k n) P_n + [α n sin(w̃_k ·) K - n sin(w̃_k n)]·x
+    S_k/2  = a1 a4 r x_0 Σ n sin(w̃_k n) P̃_n + [α n sin(w̃_k ·) K - n sin(w̃_k n)]·x
     """
     a1, a2, _, a4 = a
     r, alpha, thin = _ratios(s, a, twin)
     scale = 2 * a4 / np.sqrt(twin.n * twin.m)
     u = {twins.FRONT: scale * a2}
     v = {twins.SLOPE_OF_OUTPUT: alpha, twins.BACK_SLOPE: -1.0}
-    return [(u, thin * scale * a1), (v, thin * a1 * a4 * r * twin.echo[:, 1])]
+    return [(u, thin * scale * a1), (v, thin * a1 * a4 * r * twin.overlap[:, 1])]
 
 
 def _ratios(s, a, twin):
@@ -152,7 +152,7 @@ def of_scalars(s, sums, coupling, batch, rng):
 
 
 def off_a4(s, sums):
-    """∂L/∂a4 less its mean, 2 Σ_{n>=1} (y_n² - x_n y_n)/a4, y_n = α (Kx)_n + c x_0 P_n."""
+    """∂L/∂a4 less its mean, 2 Σ_{n>=1} (y_n² - x_n y_n)/a4, y_n = α (Kx)_n + c x_0 P̃_n."""
     c = s.a1 * s.a4 / np.sqrt(s.gamma)
     inner = s.alpha**2 * sums.output - s.alpha * sums.match
     corner = c**2 * sums.edge + 2 * c * s.alpha * sums.edge_out - c * sums.edge_in
@@ -183,7 +183,7 @@ class Samples:
 
     and of each start, (repeats, `DRAWS`), over the mean over starts
 
-    rest     E (β ζ + η)² over signals     row  E ζ² over signals     column  |P|²
+    rest     E (β ζ + η)² over signals     row  E ζ² over signals     column  |P̃|²
     """
 
     first: np.ndarray
@@ -210,7 +210,7 @@ def draw_samples(s, matrix, sums, signals):
 def of_starts(s, sums, size, rng):
     """(3, *size): rest, row and column of `Samples`, of drawn starts.
 
-    β ζ + η = v·x, √γ v = a3² (a2/√γ) z + a4 (α KᵀP - P). A start r times as large as those of
+    β ζ + η = v·x, √γ v = a3² (a2/√γ) P + a4 (α KᵀP̃ - P̃). A start r times as large as those of
     `sums` differs from its mean by 1/√r as much.
     """
     chosen = rng.integers(len(sums.gram), size=size)

@@ -36,7 +36,7 @@ STEP = 16  # samples whose waves are multiplied by those of the multiples of it
 MOST_ADDED = 64  # sums; that sum of more is nearly normal
 
 # The vectors over 1 <= n < N that a gradient is made of, of each k; K = (2/M) Σ_j cos w̃_j cos w_j:
-# n sin(w_k n), z_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n), cos(w_k n), n sin(w̃_k ·) K and
+# n sin(w_k n), P_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n), cos(w_k n), n sin(w̃_k ·) K and
 # n sin(w̃_k n)
 SLOPE, ROW, OUTPUT, BACK, FRONT, SLOPE_OF_OUTPUT, BACK_SLOPE = range(7)
 # those that are not orthogonal only where w̃_k happens to lie within 1/N of w_k
@@ -47,16 +47,16 @@ PAIRED = ((SLOPE, BACK), (OUTPUT, BACK), (FRONT, BACK_SLOPE), (SLOPE_OF_OUTPUT, 
 class White:
     """Drawn frequencies of a small start on white noise of variance 1.
 
-    n, m   its size
-    gram   (entries, 7, 7), the inner products of the vectors
-    echo   (entries, 2), Σ_n cos(w̃_k n) P_n and Σ_n n sin(w̃_k n) P_n, P_n = Σ_j cos(w̃_j n)/M
-    chance (entries,) even in (0, 1): which entries keep a chance meeting of w_k and w̃_k
+    n, m     its size
+    gram     (entries, 7, 7), the inner products of the vectors
+    overlap  (entries, 2), Σ_n cos(w̃_k n) P̃_n and Σ_n n sin(w̃_k n) P̃_n, P̃_n = Σ_j cos(w̃_j n)/M
+    chance   (entries,) even in (0, 1): which entries keep a chance meeting of w_k and w̃_k
     """
 
     n: int
     m: int
     gram: np.ndarray
-    echo: np.ndarray
+    overlap: np.ndarray
     chance: np.ndarray
 
     def kept(self, share):
@@ -78,17 +78,17 @@ class White:
 class Windows:
     """Drawn frequencies of a start, on windows of a table.
 
-    n, m   its size
-    seen   (entries, 7, windows), the vectors' products with the windows
-    first  (windows,) x_0
-    echo   (entries, 2), as of `White`
+    n, m     its size
+    seen     (entries, 7, windows), the vectors' products with the windows
+    first    (windows,) x_0
+    overlap  (entries, 2), as of `White`
     """
 
     n: int
     m: int
     seen: np.ndarray
     first: np.ndarray
-    echo: np.ndarray
+    overlap: np.ndarray
 
     def median(self, vectors, share, batch):
         """The median over batches of windows of that over entries, of |Σ (u·x)(v·x)|."""
@@ -140,13 +140,13 @@ def white(n, m, init, tied):
     rng = np.random.default_rng(0)
     draws = max(FEWEST_DRAWS, math.ceil(ENTRIES / m))
     parts = [_on_white(_waves_of(n, m, init, tied, rng)) for _ in range(draws)]
-    gram, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
+    gram, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
     chance = rng.permutation(np.arange(len(gram)) + 0.5) / len(gram)
-    return White(n, m, gram, echo, chance)
+    return White(n, m, gram, overlap, chance)
 
 
 def _on_white(waves):
-    """Gram matrices and echoes of one start, of at most `MOST_OF_START` entries evenly chosen."""
+    """Gram matrices and overlaps of one start, of at most `MOST_OF_START` entries evenly chosen."""
     front, _, back, _ = waves
     row, P = front.mean(0), back.mean(0)
     through = _through(front, back)
@@ -154,7 +154,7 @@ def _on_white(waves):
     front, slope, back, back_slope = (wave[np.arange(count) * len(wave) // count] for wave in waves)
     vectors = [slope, np.broadcast_to(row, front.shape), through(back), back, front]
     vectors = np.stack([*vectors, through(back_slope), back_slope], axis=1)
-    return vectors @ vectors.transpose(0, 2, 1), _echo(back, back_slope, P)
+    return vectors @ vectors.transpose(0, 2, 1), _overlap(back, back_slope, P)
 
 
 def _through(front, back):
@@ -177,19 +177,19 @@ def of_windows(n, m, init, tied, x, batch):
     places = rng.integers(x.shape[1] - n + 1, size=shown)
     cut = np.stack([x[row, place : place + n] for row, place in zip(rows, places, strict=True)])
     parts = [_on_windows(_waves_of(n, m, init, tied, rng), cut[:, 1:].T) for _ in range(draws)]
-    seen, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Windows(n, m, seen, x[rows, 0], echo)
+    seen, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Windows(n, m, seen, x[rows, 0], overlap)
 
 
 def _on_windows(waves, later):
-    """Products with windows and echoes of one start, later (n - 1, windows)."""
+    """Products with windows and overlaps of one start, later (n - 1, windows)."""
     front, slope, back, back_slope = waves
     coefficients = front @ later
     K_later = 2 / len(front) * back.T @ coefficients
     row = np.broadcast_to(coefficients.mean(0), coefficients.shape)
     seen = [slope @ later, row, back @ K_later, back @ later, coefficients]
     seen = np.stack([*seen, back_slope @ K_later, back_slope @ later], axis=1)
-    return seen, _echo(back, back_slope, back.mean(0))
+    return seen, _overlap(back, back_slope, back.mean(0))
 
 
 def _waves_of(n, m, init, tied, rng):
@@ -210,7 +210,7 @@ def _waves(w, n):
     return np.ascontiguousarray(turns.real), np.arange(1, n) * turns.imag
 
 
-def _echo(back, back_slope, P):
+def _overlap(back, back_slope, P):
     return np.stack([back @ P, back_slope @ P], axis=1)
 
 
@@ -272,16 +272,16 @@ def chi_squares(batch, entries, count):
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Sums over 1 <= n < N of drawn starts, (starts,) each; K, P and z as above.
+    """Sums over 1 <= n < N of drawn starts, (starts,) each; K, P and P̃ as above.
 
     n       samples of a start
     output  ‖Kx‖²           match     x·Kx
-    edge    x_0² |P|²       edge_out  x_0 P·Kx    edge_in  x_0 P·x
-    row     (z·x)²          row_in    x_0 z·x
+    edge    x_0² |P̃|²       edge_out  x_0 P̃·Kx    edge_in  x_0 P̃·x
+    row     (P·x)²          row_in    x_0 P·x
 
     Means over as many signals as a batch has, or `SIGNALS_OF_SUMS`, less the mean over starts.
 
-    gram    (starts, 3, 3), the inner products of z, KᵀP and P, what the samples meet in a1 and a3
+    gram    (starts, 3, 3), inner products of P, KᵀP̃ and P̃, which samples meet in a1 and a3
     """
 
     n: int
@@ -377,7 +377,7 @@ def _sums_of_starts(front, back, x):
 
 
 def _grams_of_starts(front, back):
-    """(starts, 3, 3): the inner products of z, KᵀP and P of every start."""
+    """(starts, 3, 3): the inner products of P, KᵀP̃ and P̃ of every start."""
     P = back.mean(1)
     through = (back @ P[:, :, None]).swapaxes(1, 2) @ front
     vectors = np.stack([front.mean(1), 2 / front.shape[1] * through[:, 0], P], axis=1)

@@ -21,8 +21,8 @@ class Local:
 
         u_1 = (αT - 1) ẽ_0,   u_2 = (αT - 1) τ̃,   R = τ·u_1,   S = α² T T* - α T.
 
-    Of what x_0 makes, w̃_0 sees y_0: g_0 / √M = 2 x_0 (½ a1 a4² √γ y_0 - a3) + ..., and the factor
-    η in ∂L/∂a1 = 2 x_0 (... + η) has E η² = σ² a4² [row_error / 2 + comb (αγ echo - 1)² / γ].
+    Of what x_0 makes, w̃_0 sees an echo h_0: g_0 / √M = 2 x_0 (½ a1 a4² √γ h_0 - a3) + ..., η in
+    ∂L/∂a1 = 2 x_0 (... + η) has E η² = σ² a4² [row_error / 2 + comb_square (αγ echo - 1)² / γ].
     """
 
     square_w1: float  # E (∂L/∂w)² / ((a2 a4 σ²)² N³/M); tied, of both sides together
@@ -32,9 +32,9 @@ class Local:
     pull: float  # E τ·u_2
     own: float  # E ẽ_0·u_1
     row_error: float  # E |V - E V|², V what site 0 adds to (αT - 1) P̃ + 2α (a3²/a4²) P
-    comb: float  # Σ_q (E P̃_{2Mq})², the samples at which every frequency has one sign
-    echo: float  # E y_0, y_0 = (2/γ) (Σ_n cos(w̃_0 n) P̃_n + a3²/a4²)
-    echo_square: float  # E y_0²
+    comb_square: float  # Σ_q (E P̃_{2Mq})², the samples at which every frequency has one sign
+    echo: float  # E h_0, h_0 = (2/γ) (Σ_n cos(w̃_0 n) P̃_n + a3²/a4²)
+    echo_square: float  # E h_0²
     diagonal: float  # Σ_n (E S_nn)² / N
     wobble: float  # E tr S_s² / N, S_s = (S + S*) / 2
     drift: float  # Var tr S / N, over the jitter
@@ -62,7 +62,7 @@ def local(gamma, alpha, corner, tied, jitter):
         pull=seen.pull,
         own=seen.own,
         row_error=row_error(picture, alpha, fixed),
-        comb=comb @ comb,
+        comb_square=comb @ comb,
         echo=echo,
         echo_square=echo_square,
         diagonal=diagonal(picture, alpha),

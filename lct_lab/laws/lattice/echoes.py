@@ -1,4 +1,4 @@
-"""What a site sees of what x_0 makes: its own row and those of the others, with their jitter."""
+"""The echo h_0: what site 0 sees of what x_0 makes, by its own jitter and that of the others."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def fixed_echo(picture, comb, corner):
 
 
 def echo_of(picture, fixed):
-    """E y_0 and E y_0²,   y_0 = κ + ẽ_0·(ẽ_0 - r) + Σ_{l≠0} ẽ_0·(ẽ_l - r_l),   fixed = κ.
+    """E h_0 and E h_0²,   h_0 = κ + ẽ_0·(ẽ_0 - r) + Σ_{l≠0} ẽ_0·(ẽ_l - r_l),   fixed = κ.
 
     Mean, own jitter and that of the others, whose part has mean zero.
     """
