@@ -238,19 +238,19 @@ def samples_at(place, signal, rng, size):
 
 def of_a1(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), see `scalars`."""
-    mean = total(law.mean)
-    slope = (law.mean["first output"] + law.mean["later outputs"] * sample.column) / 2
+    mean = law.mean["first output"] + law.mean["later outputs"] * sample.column
     zeta, eta = zeta_of(s, matrix, sample, sample.rest), eta_of(s, matrix, sample)
-    own = slope / s.signal.first_variance * sample.first
-    values = 2 * sample.first * (own + matrix.beta * zeta + eta)
+    own = mean / s.signal.first_variance * sample.first
+    values = sample.first * (own + 2 * matrix.beta * zeta + 2 * eta)
     return _of_batch(mean, values, batch)
 
 
 def of_a3(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a3 = 2 (p x_0 + a3 ζ)(q x_0 + ζ), see `scalars`."""
+    mean = law.mean["x_0"] + law.mean["ζ"] * sample.row
     zeta = zeta_of(s, matrix, sample, sample.row)
     values = 2 * (s.p * sample.first + s.a3 * zeta) * (s.q * sample.first + zeta)
-    return _of_batch(total(law.mean), values, batch)
+    return _of_batch(mean, values, batch)
 
 
 def zeta_of(s, matrix, sample, share):
@@ -276,5 +276,8 @@ def _with_rest(s, matrix, comb, factor, square, normal, share):
 
 
 def _of_batch(mean, values, batch):
-    """The mean over a batch, (repeats, `DRAWS`), of which `values` are some signals."""
+    """The mean over a batch, (repeats, `DRAWS`), of which `values` are some signals.
+
+    mean : of each start, over signals, which no batch averages away.
+    """
     return mean + (values.mean(0) - mean) * np.sqrt(len(values) / batch)
