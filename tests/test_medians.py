@@ -229,6 +229,26 @@ def test_the_median_of_a1_is_over_starts_that_differ():
     assert measured < (1 - band) * of_alike - 3 * error
 
 
+def test_the_mean_over_signals_of_a_starts_sums_are_its_traces():
+    rng = np.random.default_rng(0)
+    waves = [np.stack([twin._waves(w, 24)[0] for w in rng.uniform(0, np.pi, (3, 8))]) for _ in "ab"]
+    x = rng.standard_normal((3, 60_000, 24))
+    found = twin._sums_of_starts(*waves, x)
+    exact = twin._means_of_starts(*waves)
+    scale = np.abs(exact).max(axis=0)
+    np.testing.assert_allclose(found / scale, exact / scale, atol=0.02)
+
+
+def test_a_large_batch_leaves_how_starts_differ():
+    options = dict(tied=True, amplitudes=ONES, batch=60)
+    raw, law = probe(64, 64, inits=1500, **options), laws.predict(64, 64, **options)
+    measured, error = median(raw, "a2")
+    predicted, band = law.loc["a2", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    of_one = laws.predict(64, 64, **options | {"batch": 1}).loc["a2", "median_abs"]
+    assert measured > (1 + band) * of_one / 60**0.5 + 3 * error
+
+
 @pytest.fixture(scope="module")
 def of_drawn_amplitudes():
     return probe(64, 512, inits=2500, tied=True), laws.predict(64, 512, tied=True)

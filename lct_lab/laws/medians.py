@@ -145,9 +145,7 @@ def of_scalars(s, sums, coupling, batch, rng):
     }
     found = sums.drawn(DRAWS, s.n, rng)
     for group, off in (("a2", off_a2(s, found)), ("a4", off_a4(s, found))):
-        law = laws[group]
-        larger = np.sqrt(_spread(law, batch) / _spread(law, min(batch, twins.SIGNALS_OF_SUMS)))
-        drawn[group] = total(law.mean) + larger * s.variance * off
+        drawn[group] = total(laws[group].mean) + _shrunk(s, laws[group], batch) * s.variance * off
     return {group: float(np.median(np.abs(drawn[group]))) for group in ("a1", "a2", "a3", "a4")}
 
 
@@ -165,6 +163,13 @@ def off_a2(s, sums):
     inner = s.alpha**2 * sums.output - s.alpha * sums.match + c * s.alpha * sums.edge_out
     first = s.a3**2 * zeta**2 * sums.row + s.a3 * s.p * zeta * sums.row_in
     return 2 * (inner + first) / s.a2
+
+
+def _shrunk(s, law, batch):
+    """How much less than the drawn signals of a table a batch scatters; noise is drawn as such."""
+    if s.signal.windows is None:
+        return 1.0
+    return np.sqrt(_spread(law, batch) / _spread(law, twins.signals_of_sums(batch)))
 
 
 def _spread(law, batch):

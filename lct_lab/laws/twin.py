@@ -279,7 +279,7 @@ class Sums:
     edge    x_0² |P̃|²       edge_out  x_0 P̃·Kx    edge_in  x_0 P̃·x
     row     (P·x)²          row_in    x_0 P·x
 
-    Means over as many signals as a batch has, or `SIGNALS_OF_SUMS`, less the mean over starts.
+    Means over a batch of signals, less the mean over starts.
 
     gram    (starts, 3, 3), inner products of P, KᵀP̃ and P̃, which samples meet in a1 and a3
     """
@@ -312,28 +312,38 @@ class Sums:
 
 
 def sums_of(s, init, tied, batch):
-    """The `Sums` of a `Setting`, on signals of variance 1."""
-    signals = min(batch, SIGNALS_OF_SUMS)
+    """The `Sums` of a `Setting`, on signals of variance 1; of a table `signals_of_sums` of them."""
     whole = math.ceil(math.sqrt(s.n * s.m / SIZE_OF_SUMS))
     n, m = max(2, s.n // whole), max(1, round(s.m / whole))
     if s.signal.windows is None:
-        return _sums_of_noise(n, m, init, tied, signals, s.signal.flat)
+        return _sums_of_noise(n, m, init, tied, batch, s.signal.flat)
     windows = s.signal.windows / math.sqrt(s.variance)
-    return _sums(n, m, init, tied, lambda rng: cut(windows, n, signals, rng))
+    signals = signals_of_sums(batch)
+    return _sums(n, m, init, tied, signals, lambda rng: cut(windows, n, signals, rng))
+
+
+def signals_of_sums(batch):
+    """How many signals of a batch are drawn."""
+    return min(batch, SIGNALS_OF_SUMS)
 
 
 @lru_cache(maxsize=64)
-def _sums_of_noise(n, m, init, tied, signals, flat):
+def _sums_of_noise(n, m, init, tied, batch, flat):
+    signals = signals_of_sums(batch)
+
     def noise(rng):
         if flat:
             return rng.uniform(-(3**0.5), 3**0.5, (signals, n))
         return rng.standard_normal((signals, n))
 
-    return _sums(n, m, init, tied, noise)
+    return _sums(n, m, init, tied, batch, noise)
 
 
-def _sums(n, m, init, tied, draw):
-    """The `Sums` of `STARTS_OF_SUMS` starts or more, each with its signals `draw(rng)`."""
+def _sums(n, m, init, tied, batch, draw):
+    """The `Sums` of `STARTS_OF_SUMS` starts or more, each with its signals `draw(rng)`.
+
+    Those of a larger batch scatter less about the mean of their start, which is known if white.
+    """
     rng = np.random.default_rng(0)
     starts = min(STARTS_OF_SUMS * SIZE_OF_SUMS // (n * m), MOST_STARTS)
     blocks, grams = [], []
@@ -343,6 +353,9 @@ def _sums(n, m, init, tied, draw):
         front = _cosines(w, n)
         back = front if tied else _cosines(w2, n)
         blocks.append(_sums_of_starts(front, back, x))
+        if batch > x.shape[1]:
+            mean = _means_of_starts(front, back)
+            blocks[-1] = mean + (blocks[-1] - mean) * math.sqrt(x.shape[1] / batch)
         grams.append(_grams_of_starts(front, back))
     columns = np.concatenate(blocks, axis=1)
     return Sums(n, *(columns - columns.mean(1, keepdims=True)), np.concatenate(grams))
@@ -374,6 +387,17 @@ def _sums_of_starts(front, back, x):
         first * seen,
     )
     return np.mean(values, axis=2)
+
+
+def _means_of_starts(front, back):
+    """The means of `_sums_of_starts` over white signals of variance 1: traces, (7, starts)."""
+    share, none = 2 / front.shape[1], np.zeros(len(front))
+    near, far = front @ front.swapaxes(1, 2), back @ back.swapaxes(1, 2)
+    P, P2 = front.mean(1), back.mean(1)
+    output = share**2 * np.sum(near * far, axis=(1, 2))
+    match = share * np.sum(front * back, axis=(1, 2))
+    edge, row = np.sum(P2**2, axis=1), np.sum(P**2, axis=1)
+    return np.stack([output, match, edge, none, none, row, none])
 
 
 def _grams_of_starts(front, back):
