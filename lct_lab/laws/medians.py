@@ -186,7 +186,7 @@ class Samples:
     comb     Σ_q E P_2Mq x_2Mq, see `Matrix`; 0 where the frequencies are random
     normal   two independent normal numbers, for the sums over the other samples
 
-    and of each start, (repeats, `DRAWS`), over the mean over starts
+    and of each start, (`DRAWS`,), over the mean over starts
 
     rest     E (β ζ + η)² over signals     row  E ζ² over signals     column  |P̃|²
     """
@@ -208,27 +208,32 @@ def draw_samples(s, matrix, sums, signals):
     value = samples_at(place, s.signal, rng, size)
     comb = np.tensordot(matrix.comb, value[1:], 1)
     if len(matrix.comb):
-        return Samples(value[0], comb, normal, *np.ones((3, *size[1:])))
-    return Samples(value[0], comb, normal, *of_starts(s, sums, size[1:], rng))
+        return Samples(value[0], comb, normal, *np.ones((3, DRAWS)))
+    return Samples(value[0], comb, normal, *of_starts(s, sums, rng))
 
 
-def of_starts(s, sums, size, rng):
-    """(3, *size): rest, row and column of `Samples`, of drawn starts.
+def of_starts(s, sums, rng):
+    """(3, `DRAWS`): rest, row and column of `Samples`, of drawn starts.
 
     β ζ + η = v·x, √γ v = a3² (a2/√γ) P + a4 (α KᵀP̃ - P̃). A start r times as large as those of
     `sums` differs from its mean by 1/√r as much.
     """
-    chosen = rng.integers(len(sums.gram), size=size)
+    gram, mean = sums.gram[rng.integers(len(sums.gram), size=DRAWS)], sums.gram.mean(0)
     smaller = max(1, round(s.n / sums.n)) ** -0.5
     v = np.stack(np.broadcast_arrays(s.a3**2 * s.a2 / np.sqrt(s.gamma), s.a4 * s.alpha, -s.a4))
-    mean = sums.gram.mean(0)
-    square = np.einsum("id,jd,...dij->...d", v, v, sums.gram[chosen])
-    found = np.stack([square, sums.gram[chosen, 0, 0], sums.gram[chosen, 2, 2]])
-    whole = np.stack(
-        np.broadcast_arrays(np.einsum("id,jd,ij->d", v, v, mean), mean[0, 0], mean[2, 2])
-    )[:, None]
-    some = np.where(whole > 0, whole, 1.0)
-    return 1 + smaller * (found / some - 1)
+    squares = np.einsum("id,jd,dij->d", v, v, gram), gram[:, 0, 0], gram[:, 2, 2]
+    means = np.einsum("id,jd,ij->d", v, v, mean), mean[0, 0], mean[2, 2]
+    return np.stack(
+        [
+            1 + smaller * (square / _some(mean) - 1)
+            for square, mean in zip(squares, means, strict=True)
+        ]
+    )
+
+
+def _some(value):
+    """The value, or 1 where it is 0, as all that it divides is."""
+    return np.where(value > 0, value, 1.0)
 
 
 def samples_at(place, signal, rng, size):

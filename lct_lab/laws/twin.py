@@ -31,7 +31,8 @@ SIZE_OF_SUMS = 2**14  # N M at most of starts whose sums are drawn
 STARTS_OF_SUMS = 1024  # of them, more where they are smaller
 MOST_STARTS = 4096
 AT_ONCE = 32  # of them: their cosines fit in a cache
-SIGNALS_OF_SUMS = 4
+SIGNALS_OF_SUMS = 4  # of a batch, at most
+SIGNALS_OF_START = 8  # drawn of each, at most: one start serves several draws
 STEP = 16  # samples whose waves are multiplied by those of the multiples of it
 MOST_ADDED = 64  # sums; that sum of more is nearly normal
 
@@ -272,7 +273,7 @@ def chi_squares(batch, entries, count):
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Sums over 1 <= n < N of drawn starts, (starts,) each; K, P and P̃ as above.
+    """Sums over 1 <= n < N of drawn starts, (draws,) each; K, P and P̃ as above.
 
     n       samples of a start
     output  ‖Kx‖²           match     x·Kx
@@ -307,8 +308,9 @@ class Sums:
             name: getattr(self, name)[chosen].sum(1) * math.sqrt(r / added)
             for name in ("output", "match")
         }
-        rest = ("edge", "edge_out", "edge_in", "row", "row_in", "gram")
-        return Sums(n, **grown, **{name: getattr(self, name)[chosen[:, 0]] for name in rest})
+        rest = ("edge", "edge_out", "edge_in", "row", "row_in")
+        kept = {name: getattr(self, name)[chosen[:, 0]] for name in rest}
+        return Sums(n, **grown, **kept, gram=self.gram)
 
 
 def sums_of(s, init, tied, batch):
@@ -319,7 +321,7 @@ def sums_of(s, init, tied, batch):
         return _sums_of_noise(n, m, init, tied, batch, s.signal.flat)
     windows = s.signal.windows / math.sqrt(s.variance)
     signals = signals_of_sums(batch)
-    return _sums(n, m, init, tied, signals, lambda rng: cut(windows, n, signals, rng))
+    return _sums(n, m, init, tied, signals, lambda count, rng: cut(windows, n, count, rng))
 
 
 def signals_of_sums(batch):
@@ -329,49 +331,49 @@ def signals_of_sums(batch):
 
 @lru_cache(maxsize=64)
 def _sums_of_noise(n, m, init, tied, batch, flat):
-    signals = signals_of_sums(batch)
-
-    def noise(rng):
+    def noise(count, rng):
         if flat:
-            return rng.uniform(-(3**0.5), 3**0.5, (signals, n))
-        return rng.standard_normal((signals, n))
+            return rng.uniform(-(3**0.5), 3**0.5, (count, n))
+        return rng.standard_normal((count, n))
 
     return _sums(n, m, init, tied, batch, noise)
 
 
 def _sums(n, m, init, tied, batch, draw):
-    """The `Sums` of `STARTS_OF_SUMS` starts or more, each with its signals `draw(rng)`.
+    """The `Sums` of `STARTS_OF_SUMS` starts or more, each with `SIGNALS_OF_START` signals.
 
     Those of a larger batch scatter less about the mean of their start, which is known if white.
     """
     rng = np.random.default_rng(0)
-    starts = min(STARTS_OF_SUMS * SIZE_OF_SUMS // (n * m), MOST_STARTS)
+    starts = min(STARTS_OF_SUMS * max(1, SIZE_OF_SUMS // (n * m)), MOST_STARTS)
+    signals = signals_of_sums(batch)
+    batches = SIGNALS_OF_START // signals
     blocks, grams = [], []
     for _ in range(starts // AT_ONCE):
-        drawn = [_drawn_start(m, init, tied, draw, rng) for _ in range(AT_ONCE)]
-        x, w, w2 = (np.stack(part) for part in zip(*drawn, strict=True))
+        x = np.stack([draw(batches * signals, rng) for _ in range(AT_ONCE)])
+        drawn = [_drawn_start(m, init, tied, rng) for _ in range(AT_ONCE)]
+        w, w2 = (np.stack(part) for part in zip(*drawn, strict=True))
         front = _cosines(w, n)
         back = front if tied else _cosines(w2, n)
-        blocks.append(_sums_of_starts(front, back, x))
-        if batch > x.shape[1]:
-            mean = _means_of_starts(front, back)
-            blocks[-1] = mean + (blocks[-1] - mean) * math.sqrt(x.shape[1] / batch)
+        blocks.append(_sums_of_starts(front, back, x, signals))
+        if batch > signals:
+            mean = _means_of_starts(front, back).repeat(batches, axis=1)
+            blocks[-1] = mean + (blocks[-1] - mean) * math.sqrt(signals / batch)
         grams.append(_grams_of_starts(front, back))
     columns = np.concatenate(blocks, axis=1)
     return Sums(n, *(columns - columns.mean(1, keepdims=True)), np.concatenate(grams))
 
 
-def _drawn_start(m, init, tied, draw, rng):
-    """The signals (signals, n) of a start, its w and its w̃ (m,)."""
-    x = draw(rng)
+def _drawn_start(m, init, tied, rng):
+    """The w and the w̃ of a start, (m,) each."""
     w = INITS[init].frequencies(m, rng)
-    return x, w, w if tied else INITS[init].frequencies(m, rng)
+    return w, w if tied else INITS[init].frequencies(m, rng)
 
 
-def _sums_of_starts(front, back, x):
-    """The seven of `Sums` of every start, means over signals: (7, starts).
+def _sums_of_starts(front, back, x, batch):
+    """The seven of `Sums` of every start, means over batches of signals: (7, starts · batches).
 
-    front, back : cosines (starts, m, n - 1). x : signals (starts, signals, n).
+    front, back : cosines (starts, m, n - 1). x : signals (starts, batches · batch, n).
     """
     first, later = x[:, :, 0], x[:, :, 1:].swapaxes(1, 2)
     coefficients = front @ later
@@ -386,7 +388,7 @@ def _sums_of_starts(front, back, x):
         seen**2,
         first * seen,
     )
-    return np.mean(values, axis=2)
+    return np.stack(values).reshape(len(values), -1, batch).mean(axis=2)
 
 
 def _means_of_starts(front, back):
