@@ -135,6 +135,22 @@ def test_a_small_start_keeps_the_ratio_of_the_sizes(n, m):
     assert frequencies >= twin.FEWEST and samples <= n
 
 
+def test_a_small_start_of_a_very_long_signal_has_frequencies():
+    assert twin.size(10**6, 32, twin.SAMPLES) == (twin.WIDEST + twin.WIDEST // 8, twin.FEWEST // 4)
+
+
+def test_a_ratio_that_no_small_start_keeps():
+    options = dict(init="shuffled", amplitudes=ONES)
+    raw, law = probe(12_000, 32, inits=150, **options), laws.predict(12_000, 32, **options)
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    coupling, _ = laws.coupling_of("shuffled", False)
+    s = laws.Setting(12_000, 32, *np.ones((4, 1)), signal=laws.describe("uniform"))
+    small = twin.twin_of(s, "shuffled", False, 1)
+    assert measured > 1.4 * medians.of_frequencies(s, small, coupling, False, 1)["w1"]
+
+
 def test_the_tied_median_of_w_hangs_on_the_ratio():
     options = dict(tied=True, amplitudes=ONES)
     raw, law = probe(300, 38, inits=1000, **options), laws.predict(300, 38, **options)

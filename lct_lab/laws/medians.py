@@ -39,7 +39,7 @@ def medians(s, init, tied, coupling, batch):
     sums = twins.sums_of(s, init, tied, batch)
     found = of_scalars(s, sums, coupling, batch, rng)
     twin = twins.twin_of(s, init, tied, batch)
-    return found | of_frequencies(s, twin, coupling, tied, batch)
+    return found | at_any_ratio(s, twin, coupling, tied, batch)
 
 
 def _with_drawn_amplitudes(s, rng):
@@ -49,6 +49,26 @@ def _with_drawn_amplitudes(s, rng):
 
 
 # --- the frequencies ------------------------------------------------------------------------------
+
+
+def at_any_ratio(s, twin, coupling, tied, batch):
+    """{group: median} of w and w̃, also where the twin is too small to keep N/M.
+
+    Then it is of as many frequencies as the twin stands for, enlarged as the rms is.
+    """
+    if s.n * twins.FEWEST // 4 <= twins.WIDEST * s.m:
+        return of_frequencies(s, twin, coupling, tied, batch)
+    near = replace(s, m=round(s.n * twin.m / twin.n))
+    found = of_frequencies(near, twin, coupling, tied, batch)
+    laws, near_laws = coupling.laws(s), coupling.laws(near)
+    return {
+        group: float(value * _median_ratio(laws[group], near_laws[group], batch))
+        for group, value in found.items()
+    }
+
+
+def _median_ratio(law, other, batch):
+    return np.median(np.sqrt(_mean_square(law, batch) / _mean_square(other, batch)))
 
 
 def of_frequencies(s, twin, coupling, tied, batch):

@@ -123,7 +123,8 @@ def size(n, m, most):
     """Samples and frequencies of a twin: N/M kept as well as whole numbers allow.
 
     `most` samples or fewer, or up to `WIDEST` where they would leave less than `FEWEST`
-    frequencies: few of them make another start of it if N/M is not kept.
+    frequencies: few of them make another start of it if N/M is not kept. Beyond N/M = 128 it
+    is not, with a quarter of `FEWEST`; `medians` then enlarges.
     """
     needed = min(math.ceil(FEWEST * n / m), WIDEST)
     if n <= max(most, needed):
@@ -132,7 +133,7 @@ def size(n, m, most):
     samples = samples[samples <= n]
     exact = samples * m / n
     best = np.argmin(abs(exact - np.round(exact)) / exact - 1e-6 * samples)
-    return int(samples[best]), round(exact[best])
+    return int(samples[best]), max(FEWEST // 4, round(exact[best]))
 
 
 @lru_cache(maxsize=32)
