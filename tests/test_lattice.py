@@ -107,7 +107,7 @@ def measured(n, m, w1, w2):
         "own": 2 / n * np.mean(np.sum(z * u1, 1)),
         "pull": 2 / n * np.mean(np.sum(tau * u2, 1)),
         "row_error": alpha * T @ row - row + 2 * alpha * CORNER * e.mean(0),
-        "comb": np.sum(row[2 * m * folds - 1] ** 2),
+        "comb_square": np.sum(row[2 * m * folds - 1] ** 2),
         "echo": np.mean(echo),
         "echo_square": np.mean(echo**2),
         "diagonal": np.diag(S),

@@ -1,10 +1,14 @@
 """Medians: the distribution of a product, the small start, and the law against simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from lct_lab import laws, probe
-from lct_lab.laws import twin
+from lct_lab import gradients, laws, probe
+from lct_lab.init import draw
+from lct_lab.laws import medians, twin
 
 ONES = (1, 1, 1, 1)
 NORMAL_PRODUCT = 0.3652  # the median of |Z Z'| of independent normal Z
@@ -122,6 +126,169 @@ def test_x0_is_drawn_from_the_tables_own_first_samples(signs):
     flat = laws.predict(100, 100, **options | {"signal": "normal"})["median_abs"]
     off = median(raw, "a1")[0] / x.var() / flat["a1"]
     assert off > 1.3 if signs else off < 0.85, "a normal x_0 is rejected"
+
+
+@pytest.mark.parametrize("n, m", [(300, 38), (1000, 1000), (4000, 500), (3000, 200), (9000, 300)])
+def test_a_small_start_keeps_the_ratio_of_the_sizes(n, m):
+    samples, frequencies = twin.size(n, m, twin.SAMPLES)
+    assert samples / frequencies == pytest.approx(n / m, rel=0.01)
+    assert frequencies >= twin.FEWEST and samples <= n
+
+
+def test_a_small_start_of_a_very_long_signal_has_frequencies():
+    assert twin.size(10**6, 32, twin.SAMPLES) == (twin.WIDEST + twin.WIDEST // 8, twin.FEWEST // 4)
+
+
+def test_a_ratio_that_no_small_start_keeps():
+    options = dict(init="shuffled", amplitudes=ONES)
+    raw, law = probe(12_000, 32, inits=150, **options), laws.predict(12_000, 32, **options)
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    coupling, _ = laws.coupling_of("shuffled", False)
+    s = laws.Setting(12_000, 32, *np.ones((4, 1)), signal=laws.describe("uniform"))
+    small = twin.twin_of(s, "shuffled", False, 1)
+    assert measured > 1.4 * medians.of_frequencies(s, small, coupling, False, 1)["w1"]
+
+
+def test_the_tied_median_of_w_hangs_on_the_ratio():
+    options = dict(tied=True, amplitudes=ONES)
+    raw, law = probe(300, 38, inits=1000, **options), laws.predict(300, 38, **options)
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    coupling, _ = laws.coupling_of("random", True)
+    s = laws.Setting(300, 38, *ONES, signal=laws.describe("uniform"))
+    other = medians.of_given_amplitudes(
+        s, ONES, twin.white(229, 32, "random", True), coupling.meetings, True, 1
+    )
+    assert measured < (1 - band) * other["w1"] - 3 * error
+
+
+# --- a1 and a3 on a grid with N > 2M, whose ζ is a sum of few samples -----------------------------
+
+FEW = (0.5, 1.4, 0.9, 1.4)  # amplitudes that let the few samples show in a1, too
+
+
+def grid_setting(n, m, amplitudes, init="orthogonal", signal="uniform"):
+    coupling, jitter = laws.coupling_of(init, True)
+    given = np.array(amplitudes)[:, None]
+    return coupling, laws.Setting(n, m, *given, signal=laws.describe(signal), jitter=jitter)
+
+
+@pytest.mark.parametrize(
+    "n, m, few", [(64, 32, 0), (65, 32, 1), (128, 32, 1), (150, 33, 2), (256, 32, 3)]
+)
+def test_on_the_exact_grid_a1_and_a3_are_products_of_few_samples(n, m, few):
+    coupling, s = grid_setting(n, m, FEW)
+    matrix, law = coupling.matrix(s), coupling.laws(s)
+    assert len(matrix.comb) == few
+    x = np.random.default_rng(0).uniform(-1, 1, (50, n))
+    few_sums = x[:, 2 * m :: 2 * m] @ matrix.comb
+    of_starts = np.ones((3, 50))
+    sample = medians.Samples(x[None, :, 0], few_sums[None], np.zeros((2, 1, 50)), *of_starts)
+    _, w, _ = draw(n, m, init="orthogonal", tied=True)
+    exact = [gradients(torch.as_tensor(one), *FEW, torch.as_tensor(w)) for one in x]
+    for group, drawn in (("a1", medians.of_a1), ("a3", medians.of_a3)):
+        values = [float(getattr(one, group)) for one in exact]
+        found = drawn(s, matrix, law[group], sample, 1)
+        np.testing.assert_allclose(found, values, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def on_grids():
+    """Raw rows and predictions at N = 4M, of either grid."""
+    found = {}
+    for init in ("orthogonal", "jittered"):
+        for batch in (1, 4):
+            options = dict(init=init, tied=True, amplitudes=FEW, batch=batch)
+            raw = probe(256, 64, inits=6000 // batch, **options)
+            found[init, batch] = raw, laws.predict(256, 64, **options)
+    return found
+
+
+def test_medians_of_a1_and_a3_on_a_grid_with_few_samples(on_grids):
+    for kind, (raw, law) in on_grids.items():
+        for group in ("a1", "a3"):
+            measured, error = median(raw, group)
+            predicted, band = law.loc[group, ["median_abs", "median_band"]]
+            assert abs(measured - predicted) < band * predicted + 3 * error, (kind, group)
+
+
+def test_few_samples_are_not_a_normal_number(on_grids):
+    raw, law = on_grids["orthogonal", 1]
+    coupling, s = grid_setting(256, 64, FEW)
+    matrix = replace(coupling.matrix(s), comb=np.zeros(0))
+    sample = medians.draw_samples(s, matrix, twin.sums_of(s, "orthogonal", True, 1), 1)
+    for group, drawn in (("a1", medians.of_a1), ("a3", medians.of_a3)):
+        normal = np.median(abs(drawn(s, matrix, coupling.laws(s)[group], sample, 1)))
+        measured, error = median(raw, group)
+        assert measured > (1 + law.loc[group, "median_band"]) * normal + 3 * error
+
+
+# --- what starts, amplitudes and x_0 add ----------------------------------------------------------
+
+
+def test_the_median_of_a1_is_over_starts_that_differ():
+    n, m = 64, 32
+    options = dict(tied=True, amplitudes=ONES)
+    raw, law = probe(n, m, inits=5000, **options), laws.predict(n, m, **options)
+    measured, error = median(raw, "a1")
+    predicted, band = law.loc["a1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    coupling, _ = laws.coupling_of("random", True)
+    s = laws.Setting(n, m, *np.ones((4, 1)), signal=laws.describe("uniform"))
+    matrix = coupling.matrix(s)
+    sample = medians.draw_samples(s, matrix, twin.sums_of(s, "random", True, 1), 1)
+    alike = replace(sample, **dict.fromkeys(("rest", "row", "column"), 1.0))
+    of_alike = np.median(abs(medians.of_a1(s, matrix, coupling.laws(s)["a1"], alike, 1)))
+    assert measured < (1 - band) * of_alike - 3 * error
+
+
+def test_the_mean_over_signals_of_a_starts_sums_are_its_traces():
+    rng = np.random.default_rng(0)
+    waves = [np.stack([twin._waves(w, 24)[0] for w in rng.uniform(0, np.pi, (3, 8))]) for _ in "ab"]
+    x = rng.standard_normal((3, 60_000, 24))
+    found = twin._sums_of_starts(*waves, x, x.shape[1])
+    exact = twin._means_of_starts(*waves)
+    scale = np.abs(exact).max(axis=0)
+    np.testing.assert_allclose(found / scale, exact / scale, atol=0.02)
+
+
+def test_a_large_batch_leaves_how_starts_differ():
+    options = dict(tied=True, amplitudes=ONES, batch=60)
+    raw, law = probe(64, 64, inits=1500, **options), laws.predict(64, 64, **options)
+    measured, error = median(raw, "a2")
+    predicted, band = law.loc["a2", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    of_one = laws.predict(64, 64, **options | {"batch": 1}).loc["a2", "median_abs"]
+    assert measured > (1 + band) * of_one / 60**0.5 + 3 * error
+
+
+@pytest.fixture(scope="module")
+def of_drawn_amplitudes():
+    return probe(64, 512, inits=2500, tied=True), laws.predict(64, 512, tied=True)
+
+
+def test_a_median_over_drawn_amplitudes_has_all_four_of_them(of_drawn_amplitudes, monkeypatch):
+    raw, law = of_drawn_amplitudes
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+    monkeypatch.setattr(medians, "_mean_square", lambda law, batch: 1.0)
+    s = laws.Setting(64, 512, *np.ones((4, 2)), signal=laws.describe("uniform"))
+    by_two = medians.medians(s, "random", True, laws.coupling_of("random", True)[0], 1)
+    assert measured > (1 + band) * by_two["w1"] + 3 * error
+
+
+def test_where_x0_alone_makes_the_gradient_the_band_says_so():
+    options = dict(init="orthogonal", tied=True, amplitudes=(0.7, 1.3, 1.4, 0.6))
+    raw, law = probe(64, 512, inits=1000, **options), laws.predict(64, 512, **options)
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert 0.2 * predicted + 3 * error < measured - predicted < band * predicted
+    usual = laws.predict(64, 64, init="jittered", amplitudes=ONES)
+    assert (usual["median_band"] == 0.04).all()
 
 
 def test_a_band_says_how_far_unequal_amplitudes_lead_astray():

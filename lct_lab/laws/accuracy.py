@@ -14,6 +14,7 @@ TABLE_ON_GRID = 0.1  # of frequencies that are the same at every start
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
+ONE_X0 = 0.64  # of the median where x_0 alone makes it, times that share squared
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
@@ -26,8 +27,9 @@ def bands(s, coupling, laws, weight):
     for group, law in laws.items():
         band, median = least(s, coupling, group)
         if group in FREQUENCIES:
-            band, median = max(band, corner), max(median, corner)
-            band = max(band, coupling.module.small_sizes(s))
+            small = coupling.module.small_sizes(s)
+            band, median = max(band, corner, small), max(median, corner, small)
+            median = max(median, ONE_X0 * x0_share(law, weight) ** 2)
         elif group in missing:
             square = _average(total(law.square), weight)
             more = _widening(missing[group], square, weight)
@@ -59,7 +61,7 @@ def cancellation(s, law, weight):
 def missing_in_a4(s, matrix):
     """The variance that x_0 adds to ∂L/∂a4, which its law leaves out as of relative order 1/N².
 
-    4/a4² [edge² (E x_0⁴/σ_0⁴ - 1) + edge (4 E (P·y)²/|P|² + σ²)], edge = (a1 a4)² σ_0² column.
+    4/a4² [edge² (E x_0⁴/σ_0⁴ - 1) + edge (4 E (P̃·y)²/|P̃|² + σ²)], edge = (a1 a4)² σ_0² column.
     """
     kurtosis = s.signal.first_fourth / s.signal.first_variance**2 - 1
     corner = edge(s, matrix)
@@ -69,7 +71,7 @@ def missing_in_a4(s, matrix):
 def missing_in_a2(s, matrix):
     """The same of ∂L/∂a2: x_0 in y_n, and y_0 = a3 (q x_0 + ζ) with its own ζ.
 
-    At most 4/a2² [(√(edge E (P·y)²/|P|²) + √((a3 p)² σ_0² z))² + 2 a3⁴ z²], z = E ζ²: both of x_0
+    At most 4/a2² [(√(edge E (P̃·y)²/|P̃|²) + √((a3 p)² σ_0² z))² + 2 a3⁴ z²], z = E ζ²: both of x_0
     times a sum of the rest, and tied much the same sum.
     """
     crossed = edge(s, matrix) * _along_P(s, matrix)
@@ -90,7 +92,7 @@ def _widening(missing, square, weight):
 
 
 def _along_P(s, matrix):
-    """E (P·y)²/|P|², more than E y_n² since P and y are of the same w̃: tied the most.
+    """E (P̃·y)²/|P̃|², more than E y_n² since P̃ and y are of the same w̃: tied the most.
 
     E y² (1 + 3γ + γ²)/(1 + γ): the third moment of the eigenvalues of K over their second.
     """
@@ -106,6 +108,18 @@ def _of_frequencies(s):
     first = 2 * s.a1**2 * s.signal.first_variance / (s.a2**2 * s.n * s.variance)
     u = first + s.a3**4 * s.a2**2 / (s.a4**2 * s.n)
     return u / (1 + u)
+
+
+def x0_share(law, weight):
+    """The share that x_0 has in the mean square of a law that names its part.
+
+    All entries of a start have one x_0. So its median is that of normal numbers times |x_0|, up to
+    1.64 times as large as of products of two normal ones, as which the medians know it.
+    """
+    parts = {name: abs(_average(value, weight)) for name, value in law.square.items()}
+    whole = sum(parts.values())
+    of_x0 = sum(value for name, value in parts.items() if name.startswith("x_0"))
+    return of_x0 / whole if whole else 0.0
 
 
 def _average(value, weight):

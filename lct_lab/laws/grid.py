@@ -101,7 +101,28 @@ def matrix_of(s, tied):
         beta=0.0,
         eta_square=s.variance * s.a4**2 * _rest_of_a1(s, near),
         peak=sums.fourth,
+        comb=comb(s),
+        eta_comb=eta_comb(s, near),
     )
+
+
+def comb(s):
+    """E P_n = (-1)^q r(2q) at n = 2Mq < N, r(v) = sinc(jitter v): the means that are not 0."""
+    q = np.arange(1, rows_of_one_sign(s) + 1)
+    return (1 - 2 * (q % 2)) * np.sinc(2 * s.jitter * q)
+
+
+def eta_comb(s, near):
+    """(a4/√γ)(½ a2 a4 √γ h_k - 1): what Σ_q E P_2Mq x_2Mq is multiplied by in η.
+
+    On the exact grid a3²/√γ of ζ, and a4 Σ_n P̃_n (y_n - x_n), y_n = a4 P̃_n (q x_0 + ζ) there.
+    """
+    return s.a4 / np.sqrt(s.gamma) * _coherent(s, near)
+
+
+def _coherent(s, near):
+    """½ a2 a4 √γ h_k - 1, h_k near's mean echo: outputs at n = 2Mq, coherent, less the input."""
+    return s.a2 * s.a4 / 2 * np.sqrt(s.gamma) * near.echo - 1
 
 
 def wobble(s, near):
@@ -115,8 +136,8 @@ def wobble(s, near):
 
 def _rest_of_a1(s, near):
     """E η² / a4² σ²: the fluctuation of jitter, and the rows n = 2Mq, which add coherently."""
-    coherent = (s.a2 * s.a4 / 2 * np.sqrt(s.gamma) * near.echo - 1) ** 2
-    return near.row_error * s.later / (2 * s.n) + near.comb * coherent / s.gamma
+    coherent = _coherent(s, near) ** 2
+    return near.row_error * s.later / (2 * s.n) + near.comb_square * coherent / s.gamma
 
 
 def scale_of(s):
@@ -130,12 +151,12 @@ def x0_scale(s):
 
 
 def x0_weight(s):
-    """a1 a4² √γ/2: x_0's part of g_k / 2 √M through the later outputs, over y_k."""
+    """a1 a4² √γ/2: x_0's part of g_k / 2 √M through the later outputs, over h_k."""
     return s.a1 * s.a4**2 * np.sqrt(s.gamma) / 2
 
 
 def x0_in_g(s, near):
-    """What x_0 adds: g_k / √M = 2 x_0 (f y_k - a3) + …, f = `x0_weight`, y_k near's."""
+    """What x_0 adds: g_k / √M = 2 x_0 (f h_k - a3) + …, f = `x0_weight`, h_k near's echo."""
     f = x0_weight(s)
     return x0_scale(s) * (f**2 * near.echo_square - 2 * s.a3 * f * near.echo + s.a3**2)
 

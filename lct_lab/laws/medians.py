@@ -8,10 +8,12 @@ x is normal as far as sums of many samples can tell, so that a mean over B signa
 G the Gram matrix of the vectors and P what pairs them. The Gram matrices are those of a small twin.
 a2 and a4 scatter about their mean as the energies of a small start's outputs do, which are skewed
 where one vector serves both sides; a1 and a3 are products of x_0, of the signal's own first
-samples, with normal numbers.
+samples, with sums of its other samples. Those sums are normal given the start, their variance
+that of a drawn start; but for the few samples n = 2Mq that a grid singles out (`Matrix.comb`),
+which are drawn one by one.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +21,9 @@ from lct_lab.init import HIGHEST, LOWEST
 from lct_lab.laws import twin as twins
 from lct_lab.laws.scalars import total
 
-DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a1 … a4
+DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a2 and a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
+SAMPLES = 16 * DRAWS  # x_0 drawn for a1 and a3, one a signal: the median of one errs by ½ %
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
 
@@ -36,7 +39,7 @@ def medians(s, init, tied, coupling, batch):
     sums = twins.sums_of(s, init, tied, batch)
     found = of_scalars(s, sums, coupling, batch, rng)
     twin = twins.twin_of(s, init, tied, batch)
-    return found | of_frequencies(s, twin, coupling.meetings, tied, batch)
+    return found | at_any_ratio(s, twin, coupling, tied, batch)
 
 
 def _with_drawn_amplitudes(s, rng):
@@ -48,22 +51,53 @@ def _with_drawn_amplitudes(s, rng):
 # --- the frequencies ------------------------------------------------------------------------------
 
 
-def of_frequencies(s, twin, meetings, tied, batch):
-    """{group: median} of w and w̃; over drawn amplitudes by way of a2 a4, on which they hang."""
+def at_any_ratio(s, twin, coupling, tied, batch):
+    """{group: median} of w and w̃, also where the twin is too small to keep N/M.
+
+    Then it is of as many frequencies as the twin stands for, enlarged as the rms is.
+    """
+    if s.n * twins.FEWEST // 4 <= twins.WIDEST * s.m:
+        return of_frequencies(s, twin, coupling, tied, batch)
+    near = replace(s, m=round(s.n * twin.m / twin.n))
+    found = of_frequencies(near, twin, coupling, tied, batch)
+    laws, near_laws = coupling.laws(s), coupling.laws(near)
+    return {
+        group: float(value * _median_ratio(laws[group], near_laws[group], batch))
+        for group, value in found.items()
+    }
+
+
+def _median_ratio(law, other, batch):
+    return np.median(np.sqrt(_mean_square(law, batch) / _mean_square(other, batch)))
+
+
+def of_frequencies(s, twin, coupling, tied, batch):
+    """{group: median} of w and w̃; over drawn amplitudes by way of a2 a4, on which they hang.
+
+    What hangs on the four apart, the parts of x_0 and y_0, enlarges a median as it does the rms.
+    """
     if np.size(s.a1) == 1:
         a = [float(np.squeeze(value)) for value in (s.a1, s.a2, s.a3, s.a4)]
-        return of_given_amplitudes(s, a, twin, meetings, tied, batch)
+        return of_given_amplitudes(s, a, twin, coupling.meetings, tied, batch)
     node = np.geomspace(LOWEST**2, HIGHEST**2, NODES)
     at_nodes = [
-        of_given_amplitudes(s, (1.0, root, 1.0, root), twin, meetings, tied, batch)
+        of_given_amplitudes(s, (1.0, root, 1.0, root), twin, coupling.meetings, tied, batch)
         for root in np.sqrt(node)
     ]
-    drawn = np.log(s.a2 * s.a4)
+    product, one = s.a2 * s.a4, np.ones_like(s.a1)
+    even = replace(s, a1=one, a2=np.sqrt(product), a3=one, a4=np.sqrt(product))
+    laws, even_laws = coupling.laws(s), coupling.laws(even)
     found = {}
     for group in at_nodes[0]:
         value = np.log([median[group] for median in at_nodes])
-        found[group] = float(np.exp(np.median(np.interp(drawn, np.log(node), value))))
+        larger = _mean_square(laws[group], batch) / _mean_square(even_laws[group], batch)
+        drawn = np.exp(np.interp(np.log(product), np.log(node), value)) * np.sqrt(larger)
+        found[group] = float(np.median(drawn))
     return found
+
+
+def _mean_square(law, batch):
+    return total(law.mean_square(batch))
 
 
 def of_given_amplitudes(s, a, twin, meetings, tied, batch):
@@ -83,7 +117,7 @@ def analysis_side(s, a, twin):
     """[u, v] of w: ∂L/∂w_k = -(2 a2/√NM) (Σ n sin(w_k n) x_n) (√M g_k/2).
 
     √M g_k/2 = a3 (y_0 - x_0) + a4 Σ_n cos(w̃_k n) (y_n - x_n), with r = √(M/N)
-             = x_0 (a3 p + a1 a4² r Σ cos P) + [a3² a2 r z + a4 (α cos(w̃_k ·) K - cos(w̃_k n))]·x
+             = x_0 (a3 p + a1 a4² r Σ cos P̃) + [a3² a2 r P + a4 (α cos(w̃_k ·) K - cos(w̃_k n))]·x
     """
     a1, a2, a3, a4 = a
     r, alpha, thin = _ratios(s, a, twin)
@@ -94,7 +128,7 @@ def analysis_side(s, a, twin):
         twins.OUTPUT: a4 * alpha,
         twins.BACK: -a4,
     }
-    at_first = a3 * p + a1 * a4**2 * r * twin.echo[:, 0]
+    at_first = a3 * p + a1 * a4**2 * r * twin.overlap[:, 0]
     return [(u, 0.0), (v, thin * at_first)]
 
 
@@ -102,14 +136,14 @@ def synthesis_side(s, a, twin):
     """[u, v] of w̃: ∂L/∂w̃_k = -(2 a4/√NM) (√N X_k) (S_k/2).
 
     √N X_k = a1 x_0 + a2 cos(w_k n)·x,
-    S_k/2  = a1 a4 r x_0 Σ n sin(w̃_k n) P_n + [α n sin(w̃_k ·) K - n sin(w̃_k n)]·x
+    S_k/2  = a1 a4 r x_0 Σ n sin(w̃_k n) P̃_n + [α n sin(w̃_k ·) K - n sin(w̃_k n)]·x
     """
     a1, a2, _, a4 = a
     r, alpha, thin = _ratios(s, a, twin)
     scale = 2 * a4 / np.sqrt(twin.n * twin.m)
     u = {twins.FRONT: scale * a2}
     v = {twins.SLOPE_OF_OUTPUT: alpha, twins.BACK_SLOPE: -1.0}
-    return [(u, thin * scale * a1), (v, thin * a1 * a4 * r * twin.echo[:, 1])]
+    return [(u, thin * scale * a1), (v, thin * a1 * a4 * r * twin.overlap[:, 1])]
 
 
 def _ratios(s, a, twin):
@@ -122,25 +156,21 @@ def _ratios(s, a, twin):
 
 
 def of_scalars(s, sums, coupling, batch, rng):
-    """{group: median} of a1 … a4, over `DRAWS` draws of what scatters."""
-    signals = min(batch, SIGNALS)
-    normal = rng.standard_normal((2, signals, DRAWS))
-    x0 = first_samples(s.signal, rng, (signals, DRAWS))
+    """{group: median} of a1 … a4, over `DRAWS` draws of what scatters, or more."""
     matrix, laws = coupling.matrix(s), coupling.laws(s)
+    sample = draw_samples(s, matrix, sums, min(batch, SIGNALS))
     drawn = {
-        "a1": of_a1(s, matrix, laws["a1"], x0, normal, batch),
-        "a3": of_a3(s, matrix, laws["a3"], x0, normal, batch),
+        "a1": of_a1(s, matrix, laws["a1"], sample, batch),
+        "a3": of_a3(s, matrix, laws["a3"], sample, batch),
     }
     found = sums.drawn(DRAWS, s.n, rng)
     for group, off in (("a2", off_a2(s, found)), ("a4", off_a4(s, found))):
-        law = laws[group]
-        larger = np.sqrt(_spread(law, batch) / _spread(law, min(batch, twins.SIGNALS_OF_SUMS)))
-        drawn[group] = total(law.mean) + larger * s.variance * off
+        drawn[group] = total(laws[group].mean) + _shrunk(s, laws[group], batch) * s.variance * off
     return {group: float(np.median(np.abs(drawn[group]))) for group in ("a1", "a2", "a3", "a4")}
 
 
 def off_a4(s, sums):
-    """∂L/∂a4 less its mean, 2 Σ_{n>=1} (y_n² - x_n y_n)/a4, y_n = α (Kx)_n + c x_0 P_n."""
+    """∂L/∂a4 less its mean, 2 Σ_{n>=1} (y_n² - x_n y_n)/a4, y_n = α (Kx)_n + c x_0 P̃_n."""
     c = s.a1 * s.a4 / np.sqrt(s.gamma)
     inner = s.alpha**2 * sums.output - s.alpha * sums.match
     corner = c**2 * sums.edge + 2 * c * s.alpha * sums.edge_out - c * sums.edge_in
@@ -155,35 +185,129 @@ def off_a2(s, sums):
     return 2 * (inner + first) / s.a2
 
 
+def _shrunk(s, law, batch):
+    """How much less than the drawn signals of a table a batch scatters; noise is drawn as such."""
+    if s.signal.windows is None:
+        return 1.0
+    return np.sqrt(_spread(law, batch) / _spread(law, twins.signals_of_sums(batch)))
+
+
 def _spread(law, batch):
     """The variance over starts and batches, and a little that no ratio is of nothing."""
     square = total(law.mean_square(batch))
     return np.maximum(square - total(law.mean) ** 2, 0) + 1e-300 + 1e-12 * square
 
 
-def first_samples(signal, rng, size):
-    """x_0: of a table its own first column, else uniform or normal as the signal is."""
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What is drawn of signals and starts for a1 and a3: arrays (signals, repeats, `DRAWS`).
+
+    first    x_0
+    comb     Σ_q E P_2Mq x_2Mq, see `Matrix`; 0 where the frequencies are random
+    normal   two independent normal numbers, for the sums over the other samples
+
+    and of each start, (`DRAWS`,), over the mean over starts
+
+    rest     E (β ζ + η)² over signals     row  E ζ² over signals     column  |P̃|²
+    """
+
+    first: np.ndarray
+    comb: np.ndarray
+    normal: np.ndarray
+    rest: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+
+
+def draw_samples(s, matrix, sums, signals):
+    """The `Samples` of a batch: always the same draws."""
+    rng = np.random.default_rng(1)
+    size = (signals, SAMPLES // DRAWS // signals, DRAWS)
+    normal = rng.standard_normal((2, *size))
+    place = 2 * s.m * np.arange(len(matrix.comb) + 1)  # 0, and n = 2Mq
+    value = samples_at(place, s.signal, rng, size)
+    comb = np.tensordot(matrix.comb, value[1:], 1)
+    if len(matrix.comb):
+        return Samples(value[0], comb, normal, *np.ones((3, DRAWS)))
+    return Samples(value[0], comb, normal, *of_starts(s, sums, rng))
+
+
+def of_starts(s, sums, rng):
+    """(3, `DRAWS`): rest, row and column of `Samples`, of drawn starts.
+
+    β ζ + η = v·x, √γ v = a3² (a2/√γ) P + a4 (α KᵀP̃ - P̃). A start r times as large as those of
+    `sums` differs from its mean by 1/√r as much.
+    """
+    gram, mean = sums.gram[rng.integers(len(sums.gram), size=DRAWS)], sums.gram.mean(0)
+    smaller = max(1, round(s.n / sums.n)) ** -0.5
+    v = np.stack(np.broadcast_arrays(s.a3**2 * s.a2 / np.sqrt(s.gamma), s.a4 * s.alpha, -s.a4))
+    squares = np.einsum("id,jd,dij->d", v, v, gram), gram[:, 0, 0], gram[:, 2, 2]
+    means = np.einsum("id,jd,ij->d", v, v, mean), mean[0, 0], mean[2, 2]
+    return np.stack(
+        [
+            1 + smaller * (square / _some(mean) - 1)
+            for square, mean in zip(squares, means, strict=True)
+        ]
+    )
+
+
+def _some(value):
+    """The value, or 1 where it is 0, as all that it divides is."""
+    return np.where(value > 0, value, 1.0)
+
+
+def samples_at(place, signal, rng, size):
+    """(places, *size) of x_n: of a table from one of its windows, else uniform or normal."""
     if signal.windows is not None:
-        return rng.choice(signal.windows[:, 0], size)
-    unit = rng.uniform(-1, 1, size) * 3**0.5 if signal.flat else rng.standard_normal(size)
-    return unit * np.sqrt(signal.first_variance)
+        row = rng.integers(len(signal.windows), size=size)
+        return np.stack([signal.windows[row, n] for n in place])
+    shape = (len(place), *size)
+    unit = rng.uniform(-1, 1, shape) * 3**0.5 if signal.flat else rng.standard_normal(shape)
+    return unit * np.sqrt(signal.variance)
 
 
-def of_a1(s, matrix, law, x0, normal, batch):
+def of_a1(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), see `scalars`."""
-    mean = total(law.mean)
-    own = mean / s.signal.first_variance * x0
-    zeta, eta = normal[0] * np.sqrt(matrix.row), normal[1] * np.sqrt(matrix.eta_square)
-    return _of_batch(mean, x0 * (own + 2 * matrix.beta * zeta + 2 * eta), batch)
+    mean = law.mean["first output"] + law.mean["later outputs"] * sample.column
+    zeta, eta = zeta_of(s, matrix, sample, sample.rest), eta_of(s, matrix, sample)
+    own = mean / s.signal.first_variance * sample.first
+    values = sample.first * (own + 2 * matrix.beta * zeta + 2 * eta)
+    return _of_batch(mean, values, batch)
 
 
-def of_a3(s, matrix, law, x0, normal, batch):
+def of_a3(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a3 = 2 (p x_0 + a3 ζ)(q x_0 + ζ), see `scalars`."""
-    zeta = normal[0] * np.sqrt(matrix.row)
-    values = 2 * (s.p * x0 + s.a3 * zeta) * (s.q * x0 + zeta)
-    return _of_batch(total(law.mean), values, batch)
+    mean = law.mean["x_0"] + law.mean["ζ"] * sample.row
+    zeta = zeta_of(s, matrix, sample, sample.row)
+    values = 2 * (s.p * sample.first + s.a3 * zeta) * (s.q * sample.first + zeta)
+    return _of_batch(mean, values, batch)
+
+
+def zeta_of(s, matrix, sample, share):
+    """ζ = (a2/√γ) Σ_n P_n x_n: the comb's samples one by one, the other ones as a normal number.
+
+    share : of each start, the mean square of that number over its mean.
+    """
+    of_comb = s.a2 / np.sqrt(s.gamma)
+    return _with_rest(s, matrix, sample.comb, of_comb, matrix.row, sample.normal[0], share)
+
+
+def eta_of(s, matrix, sample):
+    """η of `scalars` in the same way, the comb's factor `eta_comb`."""
+    square, normal = matrix.eta_square, sample.normal[1]
+    return _with_rest(s, matrix, sample.comb, matrix.eta_comb, square, normal, sample.rest)
+
+
+def _with_rest(s, matrix, comb, factor, square, normal, share):
+    """factor Σ_q E P_2Mq x_2Mq, and a normal number that makes its mean square `square`."""
+    of_comb = factor**2 * s.variance * np.sum(np.square(matrix.comb))
+    rest = np.maximum(square - of_comb, 0) * share
+    return factor * comb + np.sqrt(rest) * normal
 
 
 def _of_batch(mean, values, batch):
-    """The mean over a batch of which `values` are some signals."""
+    """The mean over a batch, (repeats, `DRAWS`), of which `values` are some signals.
+
+    mean : of each start, over signals, which no batch averages away.
+    """
     return mean + (values.mean(0) - mean) * np.sqrt(len(values) / batch)

@@ -5,7 +5,9 @@ With x_0 apart, a start makes three things of a signal (the model itself, notebo
 
     ζ   = a2 Σ_k C_k / √(NM)                             what x_1 … x_{N-1} add to y_0 / a3
     y_0 = a3 (q x_0 + ζ)
-    y_n = a1 a4 x_0 P_n / √γ + Σ_{n'≥1} A_nn' x_n'       P_n = Σ_k cos(w̃_k n) / M
+    y_n = a1 a4 x_0 P̃_n / √γ + Σ_{n'≥1} A_nn' x_n'
+
+    P_n = Σ_k cos(w_k n) / M of w, so that ζ = (a2/√γ) Σ_{n≥1} P_n x_n, and P̃_n the same of w̃
 
     a4 ∂L/∂a4 = 2 Σ_{n≥1} (y_n² - x_n y_n)               a3 ∂L/∂a3 = 2 (y_0² - x_0 y_0)
 
@@ -24,7 +26,7 @@ class Matrix:
 
     output     σ² Σ E A_nn'²: the energy of y_1 … y_{N-1} that comes from x_1 … x_{N-1}
     match      σ² Σ E A_nn: how much of the input it returns, E Σ x_n y_n
-    column     Σ_n E P_n² / γ: a1² a4² σ_0² column is the energy of y_1 … that comes from x_0
+    column     Σ_n E P̃_n² / γ: a1² a4² σ_0² column is the energy of y_1 … that comes from x_0
     row        z = E ζ²
     wobble     the variance over signals of xᵀ(AᵀA - A)x, in units of N σ⁴, averaged over starts
     drift      the variance over starts of its mean over signals, in the same units
@@ -32,6 +34,9 @@ class Matrix:
     eta_square E η²: what else meets x_0 in Σ_k g_k, independent of ζ
     peak       Σ_n (E P_n)⁴, for the kurtosis of ζ; zero where the frequencies are random
     rough      how far wobble and drift may be off together, for the bands
+    comb       E P_2Mq, q = 1, 2, …: the samples n = 2Mq < N at which all frequencies of a grid have
+               one sign enter ζ and η one by one, Σ_q E P_2Mq x_2Mq; none where they are random
+    eta_comb   the factor of that sum in η; in ζ it is a2/√γ
     """
 
     output: np.ndarray
@@ -44,6 +49,8 @@ class Matrix:
     eta_square: np.ndarray
     peak: float = 0.0
     rough: float = 0.0
+    comb: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    eta_comb: np.ndarray | float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,31 +99,31 @@ def loss(s, matrix):
 
 def of_a1(s, matrix):
     """∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), slope = a3 p/√γ + a1 a4² column."""
-    first, variance = s.signal.first_fourth, s.signal.first_variance
+    first_variance = s.signal.first_variance
     parts = {
         "first output": s.a3 * s.p / np.sqrt(s.gamma),
         "later outputs": s.a1 * s.a4**2 * matrix.column,
     }
     slope = total(parts)
-    mean = {name: 2 * variance * value for name, value in parts.items()}
+    mean = {name: 2 * first_variance * value for name, value in parts.items()}
     square = {
-        "x_0 squared": 4 * slope**2 * first,
-        "x_0 and ζ": 4 * variance * matrix.beta**2 * matrix.row,
-        "x_0 and the rest": 4 * variance * matrix.eta_square,
+        "x_0 squared": 4 * slope**2 * s.signal.first_fourth,
+        "x_0 and ζ": 4 * first_variance * matrix.beta**2 * matrix.row,
+        "x_0 and the rest": 4 * first_variance * matrix.eta_square,
     }
     return Law(mean, square, floor=_mean_squared(mean))
 
 
 def of_a3(s, matrix):
     """∂L/∂a3 = 2 (p x_0 + a3 ζ)(q x_0 + ζ): a product of two numbers that have ζ in common."""
-    first, variance, z = s.signal.first_fourth, s.signal.first_variance, matrix.row
-    mean = {"x_0": 2 * s.p * s.q * variance, "ζ": 2 * s.a3 * z}
+    first_variance, z = s.signal.first_variance, matrix.row
+    mean = {"x_0": 2 * s.p * s.q * first_variance, "ζ": 2 * s.a3 * z}
     not_normal = s.signal.fourth - 3 * s.variance**2
     square = {
-        "x_0 squared": 4 * s.p**2 * s.q**2 * first,
-        "x_0 and ζ": 4 * (s.p + s.a3 * s.q) ** 2 * variance * z,
+        "x_0 squared": 4 * s.p**2 * s.q**2 * s.signal.first_fourth,
+        "x_0 and ζ": 4 * (s.p + s.a3 * s.q) ** 2 * first_variance * z,
         "ζ squared": 12 * s.a3**2 * z**2,
-        "both": 8 * s.p * s.q * s.a3 * variance * z,
+        "both": 8 * s.p * s.q * s.a3 * first_variance * z,
         "ζ not normal": 4 * not_normal * s.a3**2 * s.a2**4 * matrix.peak / s.gamma**2,
     }
     return Law(mean, square, floor=_mean_squared(mean))

@@ -21,7 +21,7 @@ class Moments(NamedTuple):
 
     variance      σ² = E x², over all samples
     fourth        E x⁴, over all samples
-    first_variance, first_fourth  the same of x_0, which has amplitudes of its own
+    first_variance, first_fourth  σ_0² = E x_0² and E x_0⁴ of the first samples alone
     energy_spread V = Var ‖x‖² / (n σ⁴), over windows: E x⁴/σ⁴ - 1 if white
 
     and of a table, whose colour `spectrum` describes; all 1 if white and normal

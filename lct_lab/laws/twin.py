@@ -16,7 +16,8 @@ import numpy as np
 from lct_lab.init import INITS
 
 SAMPLES = 256  # of a white twin at most
-FEWEST = 32  # frequencies of a twin, at least
+FEWEST = 32  # frequencies of a twin, at least, unless that takes more than WIDEST samples
+WIDEST = 1024
 ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
 FEWEST_DRAWS = 4
 MOST_OF_START = ENTRIES // FEWEST_DRAWS  # entries that one draw of a white twin gives
@@ -26,15 +27,17 @@ MOST = 2048  # windows of a batch that are added up one by one
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
 ROUNDING = 1e-12  # of squared parts of a vector, where they cancel
-STARTS_OF_SUMS = 1024  # whose sums are drawn, of at most SIZE_OF_SUMS = N M
+SIZE_OF_SUMS = 2**14  # N M at most of starts whose sums are drawn
+STARTS_OF_SUMS = 1024  # of them, more where they are smaller
+MOST_STARTS = 4096
 AT_ONCE = 32  # of them: their cosines fit in a cache
-SIZE_OF_SUMS = 2**14
-SIGNALS_OF_SUMS = 4
+SIGNALS_OF_SUMS = 4  # of a batch, at most
+SIGNALS_OF_START = 8  # drawn of each, at most: one start serves several draws
 STEP = 16  # samples whose waves are multiplied by those of the multiples of it
 MOST_ADDED = 64  # sums; that sum of more is nearly normal
 
 # The vectors over 1 <= n < N that a gradient is made of, of each k; K = (2/M) Σ_j cos w̃_j cos w_j:
-# n sin(w_k n), z_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n), cos(w_k n), n sin(w̃_k ·) K and
+# n sin(w_k n), P_n = Σ_j cos(w_j n)/M, cos(w̃_k ·) K, cos(w̃_k n), cos(w_k n), n sin(w̃_k ·) K and
 # n sin(w̃_k n)
 SLOPE, ROW, OUTPUT, BACK, FRONT, SLOPE_OF_OUTPUT, BACK_SLOPE = range(7)
 # those that are not orthogonal only where w̃_k happens to lie within 1/N of w_k
@@ -45,16 +48,16 @@ PAIRED = ((SLOPE, BACK), (OUTPUT, BACK), (FRONT, BACK_SLOPE), (SLOPE_OF_OUTPUT, 
 class White:
     """Drawn frequencies of a small start on white noise of variance 1.
 
-    n, m   its size
-    gram   (entries, 7, 7), the inner products of the vectors
-    echo   (entries, 2), Σ_n cos(w̃_k n) P_n and Σ_n n sin(w̃_k n) P_n, P_n = Σ_j cos(w̃_j n)/M
-    chance (entries,) even in (0, 1): which entries keep a chance meeting of w_k and w̃_k
+    n, m     its size
+    gram     (entries, 7, 7), the inner products of the vectors
+    overlap  (entries, 2), Σ_n cos(w̃_k n) P̃_n and Σ_n n sin(w̃_k n) P̃_n, P̃_n = Σ_j cos(w̃_j n)/M
+    chance   (entries,) even in (0, 1): which entries keep a chance meeting of w_k and w̃_k
     """
 
     n: int
     m: int
     gram: np.ndarray
-    echo: np.ndarray
+    overlap: np.ndarray
     chance: np.ndarray
 
     def kept(self, share):
@@ -76,17 +79,17 @@ class White:
 class Windows:
     """Drawn frequencies of a start, on windows of a table.
 
-    n, m   its size
-    seen   (entries, 7, windows), the vectors' products with the windows
-    first  (windows,) x_0
-    echo   (entries, 2), as of `White`
+    n, m     its size
+    seen     (entries, 7, windows), the vectors' products with the windows
+    first    (windows,) x_0
+    overlap  (entries, 2), as of `White`
     """
 
     n: int
     m: int
     seen: np.ndarray
     first: np.ndarray
-    echo: np.ndarray
+    overlap: np.ndarray
 
     def median(self, vectors, share, batch):
         """The median over batches of windows of that over entries, of |Σ (u·x)(v·x)|."""
@@ -117,13 +120,20 @@ def twin_of(s, init, tied, batch):
 
 
 def size(n, m, most):
-    """Samples, `most` or fewer, and frequencies: N/M kept as well as whole numbers allow."""
-    if n <= most:
+    """Samples and frequencies of a twin: N/M kept as well as whole numbers allow.
+
+    `most` samples or fewer, or up to `WIDEST` where they would leave less than `FEWEST`
+    frequencies: few of them make another start of it if N/M is not kept. Beyond N/M = 128 it
+    is not, with a quarter of `FEWEST`; `medians` then enlarges.
+    """
+    needed = min(math.ceil(FEWEST * n / m), WIDEST)
+    if n <= max(most, needed):
         return n, m
-    samples = np.arange(most * 3 // 4, most + 1)
+    samples = np.arange(max(most * 3 // 4, needed), max(most, needed * 9 // 8) + 1)
+    samples = samples[samples <= n]
     exact = samples * m / n
     best = np.argmin(abs(exact - np.round(exact)) / exact - 1e-6 * samples)
-    return int(samples[best]), max(FEWEST, round(exact[best]))
+    return int(samples[best]), max(FEWEST // 4, round(exact[best]))
 
 
 @lru_cache(maxsize=32)
@@ -132,20 +142,30 @@ def white(n, m, init, tied):
     rng = np.random.default_rng(0)
     draws = max(FEWEST_DRAWS, math.ceil(ENTRIES / m))
     parts = [_on_white(_waves_of(n, m, init, tied, rng)) for _ in range(draws)]
-    gram, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
+    gram, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
     chance = rng.permutation(np.arange(len(gram)) + 0.5) / len(gram)
-    return White(n, m, gram, echo, chance)
+    return White(n, m, gram, overlap, chance)
 
 
 def _on_white(waves):
-    """Gram matrices and echoes of one start, of at most `MOST_OF_START` entries evenly chosen."""
+    """Gram matrices and overlaps of one start, of at most `MOST_OF_START` entries evenly chosen."""
     front, _, back, _ = waves
-    K, row, P = 2 / len(front) * back.T @ front, front.mean(0), back.mean(0)
+    row, P = front.mean(0), back.mean(0)
+    through = _through(front, back)
     count = min(len(front), MOST_OF_START)
     front, slope, back, back_slope = (wave[np.arange(count) * len(wave) // count] for wave in waves)
-    vectors = [slope, np.broadcast_to(row, front.shape), back @ K, back, front]
-    vectors = np.stack([*vectors, back_slope @ K, back_slope], axis=1)
-    return vectors @ vectors.transpose(0, 2, 1), _echo(back, back_slope, P)
+    vectors = [slope, np.broadcast_to(row, front.shape), through(back), back, front]
+    vectors = np.stack([*vectors, through(back_slope), back_slope], axis=1)
+    return vectors @ vectors.transpose(0, 2, 1), _overlap(back, back_slope, P)
+
+
+def _through(front, back):
+    """The map of rows v to v K, K = (2/M) Σ_j cos w̃_j cos w_j, by the shorter way."""
+    share = 2 / len(front)
+    if len(front) < front.shape[1]:
+        return lambda rows: share * (rows @ back.T) @ front
+    K = share * back.T @ front
+    return lambda rows: rows @ K
 
 
 def of_windows(n, m, init, tied, x, batch):
@@ -159,19 +179,19 @@ def of_windows(n, m, init, tied, x, batch):
     places = rng.integers(x.shape[1] - n + 1, size=shown)
     cut = np.stack([x[row, place : place + n] for row, place in zip(rows, places, strict=True)])
     parts = [_on_windows(_waves_of(n, m, init, tied, rng), cut[:, 1:].T) for _ in range(draws)]
-    seen, echo = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Windows(n, m, seen, x[rows, 0], echo)
+    seen, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Windows(n, m, seen, x[rows, 0], overlap)
 
 
 def _on_windows(waves, later):
-    """Products with windows and echoes of one start, later (n - 1, windows)."""
+    """Products with windows and overlaps of one start, later (n - 1, windows)."""
     front, slope, back, back_slope = waves
     coefficients = front @ later
     K_later = 2 / len(front) * back.T @ coefficients
     row = np.broadcast_to(coefficients.mean(0), coefficients.shape)
     seen = [slope @ later, row, back @ K_later, back @ later, coefficients]
     seen = np.stack([*seen, back_slope @ K_later, back_slope @ later], axis=1)
-    return seen, _echo(back, back_slope, back.mean(0))
+    return seen, _overlap(back, back_slope, back.mean(0))
 
 
 def _waves_of(n, m, init, tied, rng):
@@ -192,7 +212,7 @@ def _waves(w, n):
     return np.ascontiguousarray(turns.real), np.arange(1, n) * turns.imag
 
 
-def _echo(back, back_slope, P):
+def _overlap(back, back_slope, P):
     return np.stack([back @ P, back_slope @ P], axis=1)
 
 
@@ -254,14 +274,16 @@ def chi_squares(batch, entries, count):
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Sums over 1 <= n < N of drawn starts, (starts,) each; K, P and z as above.
+    """Sums over 1 <= n < N of drawn starts, (draws,) each; K, P and P̃ as above.
 
     n       samples of a start
     output  ‖Kx‖²           match     x·Kx
-    edge    x_0² |P|²       edge_out  x_0 P·Kx    edge_in  x_0 P·x
-    row     (z·x)²          row_in    x_0 z·x
+    edge    x_0² |P̃|²       edge_out  x_0 P̃·Kx    edge_in  x_0 P̃·x
+    row     (P·x)²          row_in    x_0 P·x
 
-    Means over as many signals as a batch has, or `SIGNALS_OF_SUMS`, less the mean over starts.
+    Means over a batch of signals, less the mean over starts.
+
+    gram    (starts, 3, 3), inner products of P, KᵀP̃ and P̃, which samples meet in a1 and a3
     """
 
     n: int
@@ -272,6 +294,7 @@ class Sums:
     edge_in: np.ndarray
     row: np.ndarray
     row_in: np.ndarray
+    gram: np.ndarray
 
     def drawn(self, count, n, rng):
         """`count` draws at size n, as `Sums`.
@@ -287,55 +310,71 @@ class Sums:
             for name in ("output", "match")
         }
         rest = ("edge", "edge_out", "edge_in", "row", "row_in")
-        return Sums(n, **grown, **{name: getattr(self, name)[chosen[:, 0]] for name in rest})
+        kept = {name: getattr(self, name)[chosen[:, 0]] for name in rest}
+        return Sums(n, **grown, **kept, gram=self.gram)
 
 
 def sums_of(s, init, tied, batch):
-    """The `Sums` of a `Setting`, on signals of variance 1."""
-    signals = min(batch, SIGNALS_OF_SUMS)
+    """The `Sums` of a `Setting`, on signals of variance 1; of a table `signals_of_sums` of them."""
     whole = math.ceil(math.sqrt(s.n * s.m / SIZE_OF_SUMS))
     n, m = max(2, s.n // whole), max(1, round(s.m / whole))
     if s.signal.windows is None:
-        return _sums_of_noise(n, m, init, tied, signals, s.signal.flat)
+        return _sums_of_noise(n, m, init, tied, batch, s.signal.flat)
     windows = s.signal.windows / math.sqrt(s.variance)
-    return _sums(n, m, init, tied, lambda rng: cut(windows, n, signals, rng))
+    signals = signals_of_sums(batch)
+    return _sums(n, m, init, tied, signals, lambda count, rng: cut(windows, n, count, rng))
+
+
+def signals_of_sums(batch):
+    """How many signals of a batch are drawn."""
+    return min(batch, SIGNALS_OF_SUMS)
 
 
 @lru_cache(maxsize=64)
-def _sums_of_noise(n, m, init, tied, signals, flat):
-    def noise(rng):
+def _sums_of_noise(n, m, init, tied, batch, flat):
+    def noise(count, rng):
         if flat:
-            return rng.uniform(-(3**0.5), 3**0.5, (signals, n))
-        return rng.standard_normal((signals, n))
+            return rng.uniform(-(3**0.5), 3**0.5, (count, n))
+        return rng.standard_normal((count, n))
 
-    return _sums(n, m, init, tied, noise)
+    return _sums(n, m, init, tied, batch, noise)
 
 
-def _sums(n, m, init, tied, draw):
-    """The `Sums` of `STARTS_OF_SUMS` starts, each drawn with its signals `draw(rng)`."""
+def _sums(n, m, init, tied, batch, draw):
+    """The `Sums` of `STARTS_OF_SUMS` starts or more, each with `SIGNALS_OF_START` signals.
+
+    Those of a larger batch scatter less about the mean of their start, which is known if white.
+    """
     rng = np.random.default_rng(0)
-    blocks = []
-    for _ in range(STARTS_OF_SUMS // AT_ONCE):
-        drawn = [_drawn_start(m, init, tied, draw, rng) for _ in range(AT_ONCE)]
-        x, w, w2 = (np.stack(part) for part in zip(*drawn, strict=True))
+    starts = min(STARTS_OF_SUMS * max(1, SIZE_OF_SUMS // (n * m)), MOST_STARTS)
+    signals = signals_of_sums(batch)
+    batches = SIGNALS_OF_START // signals
+    blocks, grams = [], []
+    for _ in range(starts // AT_ONCE):
+        x = np.stack([draw(batches * signals, rng) for _ in range(AT_ONCE)])
+        drawn = [_drawn_start(m, init, tied, rng) for _ in range(AT_ONCE)]
+        w, w2 = (np.stack(part) for part in zip(*drawn, strict=True))
         front = _cosines(w, n)
         back = front if tied else _cosines(w2, n)
-        blocks.append(_sums_of_starts(front, back, x))
+        blocks.append(_sums_of_starts(front, back, x, signals))
+        if batch > signals:
+            mean = _means_of_starts(front, back).repeat(batches, axis=1)
+            blocks[-1] = mean + (blocks[-1] - mean) * math.sqrt(signals / batch)
+        grams.append(_grams_of_starts(front, back))
     columns = np.concatenate(blocks, axis=1)
-    return Sums(n, *(columns - columns.mean(1, keepdims=True)))
+    return Sums(n, *(columns - columns.mean(1, keepdims=True)), np.concatenate(grams))
 
 
-def _drawn_start(m, init, tied, draw, rng):
-    """The signals (signals, n) of a start, its w and its w̃ (m,)."""
-    x = draw(rng)
+def _drawn_start(m, init, tied, rng):
+    """The w and the w̃ of a start, (m,) each."""
     w = INITS[init].frequencies(m, rng)
-    return x, w, w if tied else INITS[init].frequencies(m, rng)
+    return w, w if tied else INITS[init].frequencies(m, rng)
 
 
-def _sums_of_starts(front, back, x):
-    """The seven of `Sums` of every start, means over signals: (7, starts).
+def _sums_of_starts(front, back, x, batch):
+    """The seven of `Sums` of every start, means over batches of signals: (7, starts · batches).
 
-    front, back : cosines (starts, m, n - 1). x : signals (starts, signals, n).
+    front, back : cosines (starts, m, n - 1). x : signals (starts, batches · batch, n).
     """
     first, later = x[:, :, 0], x[:, :, 1:].swapaxes(1, 2)
     coefficients = front @ later
@@ -350,7 +389,26 @@ def _sums_of_starts(front, back, x):
         seen**2,
         first * seen,
     )
-    return np.mean(values, axis=2)
+    return np.stack(values).reshape(len(values), -1, batch).mean(axis=2)
+
+
+def _means_of_starts(front, back):
+    """The means of `_sums_of_starts` over white signals of variance 1: traces, (7, starts)."""
+    share, none = 2 / front.shape[1], np.zeros(len(front))
+    near, far = front @ front.swapaxes(1, 2), back @ back.swapaxes(1, 2)
+    P, P2 = front.mean(1), back.mean(1)
+    output = share**2 * np.sum(near * far, axis=(1, 2))
+    match = share * np.sum(front * back, axis=(1, 2))
+    edge, row = np.sum(P2**2, axis=1), np.sum(P**2, axis=1)
+    return np.stack([output, match, edge, none, none, row, none])
+
+
+def _grams_of_starts(front, back):
+    """(starts, 3, 3): the inner products of P, KᵀP̃ and P̃ of every start."""
+    P = back.mean(1)
+    through = (back @ P[:, :, None]).swapaxes(1, 2) @ front
+    vectors = np.stack([front.mean(1), 2 / front.shape[1] * through[:, 0], P], axis=1)
+    return vectors @ vectors.swapaxes(1, 2)
 
 
 def cut(windows, n, count, rng):
