@@ -155,8 +155,9 @@ def _pair(v, w):
         return plain.real, weighted.imag
     n = v.shape[-1]
     double = v.dtype == torch.float64
-    flat = as_doubles(v.reshape(-1, n))
-    found = pair_sums(flat, as_doubles(w), double)
+    # as the kernels were compiled for: contiguous
+    flat, places = map(np.ascontiguousarray, (as_doubles(v.reshape(-1, n)), as_doubles(w)))
+    found = pair_sums(flat, places, double)
     sums = torch.from_numpy(found).reshape(*v.shape[:-1], len(w))
     cosines = sums.real + v[..., :1]
     sines = sums.imag * n
@@ -164,9 +165,9 @@ def _pair(v, w):
 
 
 def as_doubles(values):
-    """A real tensor on the processor as a contiguous float64 array."""
+    """A real tensor on the processor as a float64 array."""
     numbers = values.numpy(force=True)  # detached, and its sign resolved
-    return np.ascontiguousarray(numbers, float)
+    return numbers if numbers.dtype == np.float64 else numbers.astype(float)
 
 
 def _complex(v):
