@@ -10,7 +10,8 @@ from lct_lab.init import FREQUENCIES
 from lct_lab.laws.scalars import edge, total
 
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
-TABLE_ON_GRID = 0.1  # of frequencies that are the same at every start
+TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
+RESOLVED = 3.0  # of a table: κ over the smaller of N and M, which have to resolve its spectrum
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
@@ -18,7 +19,7 @@ ONE_X0 = 0.64  # of the median where x_0 alone makes it, times that share square
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
-def bands(s, coupling, laws, weight):
+def bands(s, coupling, laws, weight, batch):
     """{group: (band of rms and mean, band of the median)}; weight : of the amplitudes."""
     matrix = coupling.matrix(s)
     corner = CORNER * _average(_of_frequencies(s), weight)
@@ -30,13 +31,15 @@ def bands(s, coupling, laws, weight):
             small = coupling.module.small_sizes(s)
             band, median = max(band, corner, small), max(median, corner, small)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2)
+            left = coupling.module.floor_band(s) * floor_share(law, weight, batch)
+            band, median = max(band, left), max(median, left)
         elif group in missing:
             square = _average(total(law.square), weight)
             more = _widening(missing[group], square, weight)
             rough = _widening(of_rough(s, matrix, group), square, weight)
             band = band + (rough > SLIGHT) * rough
-            band = max(band, (more > SHOWS) * more, cancellation(s, law, weight))
-        found[group] = band, median
+            band = max(band, (more > SHOWS) * more)
+        found[group] = max(band, cancellation(s, law, weight)), median
     return found
 
 
@@ -45,8 +48,15 @@ def least(s, coupling, group):
     band, median = coupling.band(group), coupling.median_band
     if s.signal.windows is None:
         return band, median
-    table = TABLE_ON_GRID if coupling.fixed(s) else TABLE
-    return max(band, table), max(median, TABLE_MEDIAN, coupling.fixed(s) * TABLE_ON_GRID)
+    wider = max(RESOLVED * s.signal.colour / min(s.n, s.m), coupling.aligned(s) * TABLE_ON_GRID)
+    return max(band, TABLE, wider), max(median, TABLE_MEDIAN, wider)
+
+
+def floor_share(law, weight, batch):
+    """The share of E g² that many signals leave, at this batch."""
+    own = _average(total(law.mean_square(batch)), weight)
+    left = (1 - 1 / batch) * _average(total(law.floor), weight) if law.floor else 0.0
+    return left / own if own else 0.0
 
 
 def cancellation(s, law, weight):

@@ -43,9 +43,9 @@ class Coupling:
         as large; the medians thin out those of their small twin."""
         return self.module.meetings(ratio)
 
-    def fixed(self, s):
-        """Whether every start has the same frequencies."""
-        return self.module in (grid, grid_tied) and s.jitter == 0
+    def aligned(self, s):
+        """Whether every start has the same frequencies, or a grid on which its samples fold."""
+        return self.module in (grid, grid_tied) and (s.jitter == 0 or s.n > s.m)
 
     @property
     def median_band(self):

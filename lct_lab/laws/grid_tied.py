@@ -49,6 +49,11 @@ def small_sizes(s):
     return 0.0
 
 
+def floor_band(s):
+    """How far off the rms that many signals leave is; `shared` counts folded samples too simply."""
+    return 0.4 if s.jitter and s.n > s.m else 0.05
+
+
 def meetings(ratio):
     """w̃_k is w_k, at any size."""
     return 1.0

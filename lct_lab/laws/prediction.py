@@ -83,7 +83,7 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
     laws, lines = coupling.laws(s), coupling.lines(s)
     typical = medians(s, init, tied, coupling, batch)
-    bands = accuracy.bands(s, coupling, laws, weight)
+    bands = accuracy.bands(s, coupling, laws, weight, batch)
     rows = {}
     for group, law in laws.items():
         means, squares = law.mean, law.mean_square(batch)

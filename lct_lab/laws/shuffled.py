@@ -163,6 +163,11 @@ def small_sizes(s):
     return 0.0
 
 
+def floor_band(s):
+    """How far off the rms of a frequency's gradient that many signals leave is."""
+    return 0.05
+
+
 def meetings(ratio):
     """w̃_k lies within 1/N of w_k with a chance of order 1/N."""
     return ratio

@@ -205,6 +205,11 @@ def small_sizes(s):
     return SMALL * second / (1 + 2.6 * second)
 
 
+def floor_band(s):
+    """How far off the rms of a frequency's gradient that many signals leave is."""
+    return 0.1
+
+
 def meetings(ratio):
     """w̃_k lies within 1/N of w_k with the chance θ = √(πM)/N (`pairs_within_resolution`)."""
     return np.sqrt(ratio)

@@ -153,6 +153,11 @@ def small_sizes(s):
     return 0.0
 
 
+def floor_band(s):
+    """How far off the rms of a frequency's gradient that many signals leave is."""
+    return 0.1
+
+
 def meetings(ratio):
     """w̃_k is w_k, at any size."""
     return 1.0

@@ -22,7 +22,8 @@ ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
 FEWEST_DRAWS = 4
 MOST_OF_START = ENTRIES // FEWEST_DRAWS  # entries that one draw of a white twin gives
 WORK = 2**26  # of a twin with windows: its samples, times frequencies, times windows, times draws
-SHOWN = 128  # windows of it, or as many as a batch has
+SHOWN = 32  # windows of each draw of it, or as many as a batch has
+SHORTEST = 256  # samples of it, at least: what is coloured needs some resolution
 MOST = 2048  # windows of a batch that are added up one by one
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
@@ -77,11 +78,11 @@ class White:
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Drawn frequencies of a start, on windows of a table.
+    """Drawn frequencies of some starts, each on windows of a table.
 
     n, m     its size
-    seen     (entries, 7, windows), the vectors' products with the windows
-    first    (windows,) x_0
+    seen     (entries, 7, windows), the vectors' products with the windows of their start
+    first    (entries, windows) x_0
     overlap  (entries, 2), as of `White`
     """
 
@@ -92,21 +93,27 @@ class Windows:
     overlap: np.ndarray
 
     def median(self, vectors, share, batch):
-        """The median over batches of windows of that over entries, of |Σ (u·x)(v·x)|."""
+        """The median over starts and batches of windows of that over entries, |Σ (u·x)(v·x)|.
+
+        Averaging leaves what every signal makes alike where w̃_k meets w_k, which fewer do at a
+        larger size, `share` of those here. As much is left here of a batch smaller by that share.
+        """
         factors = [self._product(parts, first) for parts, first in vectors]
         values = sum(u * v for u, v in zip(factors[::2], factors[1::2], strict=True))
-        if batch > len(self.first):
+        shown, averaged = self.first.shape[1], max(1, round(share * batch))
+        scale = math.sqrt(averaged / batch)
+        if averaged > shown:
             mixed = np.stack(factors, axis=1)
-            gram = mixed @ mixed.transpose(0, 2, 1) / len(self.first)
-            return _median_of_squares(_paired_eigenvalues(gram), batch)
-        whole = len(self.first) // batch * batch
-        batches = values[:, :whole].reshape(len(values), -1, batch)
-        return np.median(np.median(np.abs(batches.mean(axis=2)), axis=0))
+            gram = mixed @ mixed.transpose(0, 2, 1) / shown
+            return scale * _median_of_squares(_paired_eigenvalues(gram), averaged)
+        whole = shown // averaged * averaged
+        batches = values[:, :whole].reshape(-1, self.m, whole // averaged, averaged)
+        return scale * np.median(np.median(np.abs(batches.mean(axis=3)), axis=1))
 
     def _product(self, parts, first):
         """(entries, windows) of u·x: parts of the seven vectors, and x_0 by its own factor."""
         of_later = sum(factor * self.seen[:, place] for place, factor in parts.items())
-        return of_later + np.multiply.outer(first * np.ones(len(self.seen)), self.first)
+        return of_later + np.reshape(first, (-1, 1)) * self.first
 
 
 # --- drawing --------------------------------------------------------------------------------------
@@ -169,18 +176,24 @@ def _through(front, back):
 
 
 def of_windows(n, m, init, tied, x, batch):
-    """The `Windows` of a table x (windows, n): as many frequencies as `WORK` allows."""
+    """The `Windows` of a table x (windows, n): as many samples as `WORK` allows `ENTRIES`.
+
+    A median over frequencies whose powers differ by decades needs many of them, each on a few
+    windows; and many windows in all, since they differ as well. So every start has its own.
+    """
     rng = np.random.default_rng(0)
     shown = min(len(x), max(SHOWN // batch * batch, min(batch, MOST)))
-    most = int(n * min(1.0, math.sqrt(WORK / shown / (n * m))))
-    n, m = size(n, m, max(FEWEST, most))
-    draws = min(math.ceil(WORK / (n * m * shown)), math.ceil(ENTRIES / m))
-    rows = np.arange(shown) * len(x) // shown
-    places = rng.integers(x.shape[1] - n + 1, size=shown)
-    cut = np.stack([x[row, place : place + n] for row, place in zip(rows, places, strict=True)])
-    parts = [_on_windows(_waves_of(n, m, init, tied, rng), cut[:, 1:].T) for _ in range(draws)]
-    seen, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Windows(n, m, seen, x[rows, 0], overlap)
+    n, m = size(n, m, max(SHORTEST, WORK // (ENTRIES * shown)))
+    draws = max(1, min(WORK // (n * m * shown), math.ceil(ENTRIES / m)))
+    rows = np.arange(draws * shown) * len(x) // (draws * shown)
+    parts = []
+    for start in range(draws):
+        chosen = x[rows[start::draws]]
+        places = rng.integers(x.shape[1] - n + 1, size=shown)
+        cut = np.stack([row[place : place + n] for row, place in zip(chosen, places, strict=True)])
+        seen, overlap = _on_windows(_waves_of(n, m, init, tied, rng), cut[:, 1:].T)
+        parts.append((seen, np.broadcast_to(chosen[:, 0], (m, shown)), overlap))
+    return Windows(n, m, *(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _on_windows(waves, later):
