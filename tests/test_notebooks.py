@@ -27,7 +27,7 @@ SMALL = {
     "05": "samples=16384 n_max=1024",
     "06": "draws=300",
     "07": "inits=200",
-    "08": "n=128 draws=60 inits=200",
+    "08": "n=128 draws=60 inits=200 every=4",
     "09": "largest=512 n_max=128 newton_max=512 most_steps=600",
     "10": "n_max=512 widest=512",
     "11": "n=128 starts=1 most_steps=400 fine_steps=800 unit=16 ablated=64 large=256 pairs=16",
