@@ -1,15 +1,16 @@
-"""Every notebook keeps the house rules, and runs through our own runner with small parameters."""
+"""Every notebook keeps the house rules, and runs with small parameters."""
 
 import ast
 import json
-import shlex
+import signal
 import statistics
 import subprocess
 import sys
 
 import pytest
-from projects import NOTEBOOKS, PUBLISHED, ROOT, run
-from runner.notebook import code_cells, parameters
+from cells import Notebooks
+from projects import NOTEBOOKS, PUBLISHED, ROOT, TABLE, notebook
+from runner.notebook import code_cells, parameters, parse
 from runner.sources import digest
 
 from lct_lab import book
@@ -26,7 +27,7 @@ SMALL = {
     "05": "samples=16384 n_max=1024",
     "06": "draws=300",
     "07": "inits=200",
-    "08": "n=128 draws=60 inits=200",
+    "08": "n=128 draws=60 inits=200 every=4",
     "09": "largest=512 n_max=128 newton_max=512 most_steps=600",
     "10": "n_max=512 widest=512",
     "11": "n=128 starts=1 most_steps=400 fine_steps=800 unit=16 ablated=64 large=256 pairs=16",
@@ -132,13 +133,30 @@ def test_the_executed_copy_is_of_this_source(path):
     assert made["notebook"] == digest(path), asked
 
 
-def small(path):
-    """Values that keep a run short; those of a new notebook are its own."""
-    name, default = next(iter(parameters(path).items()))
-    return SMALL.get(path.name[:2]) or shlex.quote(f"{name}={default}")
+@pytest.fixture(scope="module")
+def notebooks():
+    """A process that runs notebooks; the runner itself is tested in test_runner."""
+    running = Notebooks()
+    yield running
+    running.close()
 
 
 @by_name(NOTEBOOKS)
-def test_runs_with_small_parameters(path):
-    result = run(ROOT, "--only", path.stem, "--parameters", small(path), limit=300)
-    assert result.returncode == 0, result.stdout + result.stderr
+def test_runs_with_small_parameters(notebooks, tmp_path, path):
+    values = parse(SMALL.get(path.name[:2], ""), parameters(path), path.stem)
+    status, said = notebooks.run(path, tmp_path, limit=300, **values)
+    assert status == 0, said
+    assert list(tmp_path.glob("figures/*.svg"))
+
+
+def test_a_run_has_its_parameters_and_a_check_that_fails_is_told(notebooks, tmp_path):
+    path = tmp_path / "90-sizes.ipynb"
+    path.write_text(notebook(TABLE, "x = 2\nassert n == x, 'the claim is false'"))
+    assert notebooks.run(path, tmp_path, limit=60, n=2) == (0, "2 0.5 eeg\n")
+    assert (tmp_path / "data" / "90-sizes.csv").read_text() == "n\n2\n"
+    status, said = notebooks.run(path, tmp_path, limit=60, n=7)
+    assert status == 1
+    for words in ("in cell 4:\nx = 2\n", "the claim is false\nn == x\n    n = 7\n    x = 2"):
+        assert words in said
+    path.write_text(notebook("import time; time.sleep(60)"))
+    assert notebooks.run(path, tmp_path, limit=1)[0] == -signal.SIGALRM
