@@ -11,6 +11,7 @@ from lct_lab.laws.scalars import edge, total
 
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
+SPIKES, SPIKES_MEDIAN = 0.006, 0.015  # of a table, times its excess kurtosis: windows unlike others
 RESOLVED = 3.0  # of a table: κ over the smaller of N and M, which have to resolve its spectrum
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
@@ -49,7 +50,9 @@ def least(s, coupling, group):
     if s.signal.windows is None:
         return band, median
     wider = max(RESOLVED * s.signal.colour / min(s.n, s.m), coupling.aligned(s) * TABLE_ON_GRID)
-    return max(band, TABLE, wider), max(median, TABLE_MEDIAN, wider)
+    excess = s.signal.excess
+    of_rms = max(band, TABLE, wider, SPIKES * excess)
+    return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess)
 
 
 def floor_share(law, weight, batch):
