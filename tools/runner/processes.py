@@ -19,8 +19,11 @@ OWNER = f"{platform.node()}-{os.getpid()}"  # in the names of what this runner l
 OWNED = re.compile(rf"{re.escape(platform.node())}[-.](\d+)")  # the dot: of `tables.whole`
 
 
-class Stopped(Exception):
-    """A signal, or the end of make, ends the runner; the argument is the signal's number."""
+class Stopped(BaseException):
+    """A signal, or the end of make, ends the runner; the argument is the signal's number.
+
+    As with KeyboardInterrupt, what catches every Exception on its way does not catch it.
+    """
 
 
 def end(folder):
