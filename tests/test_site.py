@@ -326,7 +326,7 @@ def test_a_killed_build_leaves_nothing_to_the_next_and_other_folders_stay(tmp_pa
     for name in alive:
         (tmp_path / "build" / name).mkdir()
     (tmp_path / "build" / "share").mkdir()
-    part = f".01.html.{platform.node()}.{left.name.split('-')[-2]}-1.part"
+    part = f".01-a.html.{platform.node()}.{left.name.split('-')[-2]}-1.part"
     (tmp_path / "build" / "share" / part).touch()
     assert build(tmp_path, "--share", "77").returncode == 1
     assert sorted(path.name for path in (tmp_path / "build").iterdir()) == sorted([*alive, "share"])
