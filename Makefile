@@ -71,14 +71,19 @@ bench: $(STAMP)
 	@LCT_LAB_OUT=. $(PY) benchmarks/bench.py
 	@LCT_LAB_OUT=. $(PY) benchmarks/sweep.py
 
-# What was changed or made in the lab is someone's work, and the one thing that no command makes again.
+# What was changed, made or saved in the lab is someone's work, and the one thing that no command makes
+# again. Its notebooks are in build/lab; tables and figures, the explorer's too, in build/interactive.
 clean:
-	@own="$$(find build/lab ! -type d ! -path build/lab/.copied.json 2>/dev/null | \
+	@saved="$$(find build/interactive ! -type d 2>/dev/null | \
+	  while IFS= read -r file; do printf ', %s' "$${file#build/interactive/}"; done)"; \
+	own="$$(find build/lab ! -type d ! -path build/lab/.copied.json 2>/dev/null | \
 	  while IFS= read -r file; do name="$${file#build/lab/}"; \
 	    cmp -s "$$file" "notebooks/$$name" || printf ', %s' "$$name"; done)"; \
 	for place in build/* .pytest_cache .ruff_cache .hypothesis; do \
 	  if test "$$place" = build/lab && test "$$own"; then \
 	    echo "keeping build/lab, with your own: $${own#, } (rm -r build/lab removes it)"; \
+	  elif test "$$place" = build/interactive && test "$$saved"; then \
+	    echo "keeping build/interactive, saved from the lab: $${saved#, } (rm -r build/interactive removes it)"; \
 	  elif test -e "$$place"; then \
 	    echo "removing $$place, $$(du -sh "$$place" | cut -f1)"; rm -rf "$$place"; fi; done
-	@test -e build/lab || rm -rf build
+	@test -e build/lab || test -e build/interactive || rm -rf build

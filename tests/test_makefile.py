@@ -10,7 +10,18 @@ import tomllib
 
 import new_notebook
 import pytest
-from projects import ROOT, TABLE, make, make_project, notebook, outputs, run, with_make, write
+from projects import (
+    ROOT,
+    TABLE,
+    environment,
+    make,
+    make_project,
+    notebook,
+    outputs,
+    run,
+    with_make,
+    write,
+)
 
 from lct_lab import book
 
@@ -142,6 +153,21 @@ def test_clean_keeps_any_file_of_the_lab_that_is_no_copy(project, name):
     assert own.read_text() == "made by the user"
     own.unlink()
     assert "removing build/lab" in make(project, "clean").stdout
+    assert not (project / "build").exists()
+
+
+def test_clean_keeps_the_tables_and_figures_saved_from_the_lab(project):
+    lab = project / "build" / "lab"
+    lab.mkdir(parents=True)
+    code = 'from lct_lab import tables; tables.output("data", "20-a b.csv").write_text("mine")'
+    subprocess.run([sys.executable, "-c", code], cwd=lab, check=True, env=environment())
+    said = make(project, "clean").stdout
+    kept = "keeping build/interactive, saved from the lab: data/20-a b.csv"
+    assert f"{kept} (rm -r build/interactive removes it)\n" in said
+    (saved,) = (project / "build").rglob("*.csv")
+    assert saved.read_text() == "mine" and not lab.exists()
+    saved.unlink()
+    assert "removing build/interactive" in make(project, "clean").stdout
     assert not (project / "build").exists()
 
 

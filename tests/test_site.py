@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from browser import SHOTS, chromium  # noqa: F401
@@ -104,7 +105,8 @@ def test_a_shared_page_is_one_file_with_all_in_it(project):
 
 
 def test_pages_are_built_without_the_package_that_computes():
-    code = "import sys, build_site; print({'torch', 'lct_lab.explore'} & set(sys.modules))"
+    heavy = "{'torch', 'lct_lab.explore'} & set(sys.modules)"
+    code = f"import sys, build_site; build_site.exporter(); print({heavy})"
     command = [sys.executable, "-c", code]
     said = subprocess.run(command, cwd=ROOT / "tools", capture_output=True, text=True)
     assert said.stdout.strip() == "set()", said.stderr
@@ -233,12 +235,87 @@ def test_tables_sort_and_the_theme_turns(project, chromium):  # noqa: F811
     page.context.close()
 
 
-def test_a_killed_build_leaves_nothing_to_the_next_and_other_folders_stay(tmp_path):
+def small_project(folder, name, copy):
+    """A project in `folder` whose one executed notebook is called `name` and reads `copy`."""
     tools = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=tools)
-    (tmp_path / "notebooks" / "rendered").mkdir(parents=True)
-    shutil.copy(RENDERED[-1], tmp_path / "notebooks" / "rendered")
-    shutil.copy(ROOT / "notebooks" / RENDERED[-1].name, tmp_path / "notebooks")
+    shutil.copytree(ROOT / "tools", folder / "tools", ignore=tools)
+    (folder / "notebooks" / "rendered").mkdir(parents=True)
+    (folder / "notebooks" / "rendered" / name).write_text(copy)
+    (folder / "notebooks" / name).write_text("{}")
+    return folder / "notebooks" / "rendered" / name
+
+
+def executed(first, **metadata):
+    """The text of an executed notebook with the one cell `first`."""
+    made = {"parameters": {"n": 3}, "seed": 0, "versions": {}, "notebook": "a1", "package": "b2"}
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": first}
+    metadata = {"lct_lab": made} | metadata
+    return json.dumps({"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_what_a_notebook_says_of_itself_is_text_in_the_index(tmp_path):
+    name = '23-"onmouseover=alert(1) x="<b># 5%41.ipynb'
+    title = "T <script>alert(1)</script> & co"
+    asks = "Is <img src=x onerror=alert(1)> [it](javascript:alert(1)), $a < b$ or `c < d`, *so*?"
+    small_project(tmp_path, name, executed(f"# {title}\n\n**Question.** {asks}"))
+    result = build(tmp_path)
+    assert result.returncode == 0, result.stderr
+    site = tmp_path / "build" / "site"
+    pages = [soup(site / page) for page in ("index.html", name.replace("ipynb", "html"))]
+    index = pages[0].main
+    assert index.h2.get_text() == title and pages[1].title.get_text() == f"{title} | lct_lab"
+    assert not [e for e in pages[0].find_all() if any(key.startswith("on") for key in e.attrs)]
+    assert not index.select("script, b, [src=x], [href^=javascript]")
+    assert "$a < b$" in index.p.find_next("p").get_text()
+    assert index.code.get_text() == "c < d" and index.em.get_text() == "so"
+    links = [e["href"] for page in (index, pages[1].footer) for e in page.select("[href]")]
+    beside = [unquote(link) for link in links if not link.startswith("#harmful")]
+    assert len(beside) == 3 and all((site / link).exists() for link in beside)
+    assert pages[1].footer.a["download"] == name
+
+
+def test_a_copy_that_does_not_say_what_made_it_is_named(tmp_path):
+    path = small_project(tmp_path, "01-a.ipynb", executed("# A", lct_lab={"parameters": []}))
+    said = build(tmp_path).stderr
+    assert said.startswith(f"{path} must be a copy that make notebooks executed")
+    assert said.endswith("it lacks parameters, versions, notebook, package\n")
+    assert not list((tmp_path / "build").iterdir())
+
+
+def test_pages_take_the_place_of_no_link_and_no_file(tmp_path):
+    small_project(tmp_path, "01-a.ipynb", executed("# A"))
+    (tmp_path / "build").mkdir()
+    (tmp_path / "mine").mkdir()
+    site = tmp_path / "build" / "site"
+    for make, kind in (
+        (lambda: site.symlink_to("../mine"), "a link to ../mine"),
+        (site.touch, "a file"),
+    ):
+        make()
+        wanted = "build/site must be a folder, for it is replaced whole, and is"
+        assert build(tmp_path).stderr == f"{wanted} {kind}: remove it\n"
+        assert [path.name for path in (tmp_path / "build").iterdir()] == ["site"]
+        site.unlink()
+
+
+def test_an_interrupt_is_one_sentence_and_leaves_the_pages_as_they_were(tmp_path):
+    small_project(tmp_path, "01-a.ipynb", executed("# A"))
+    (tmp_path / "build" / "site").mkdir(parents=True)
+    (tmp_path / "build" / "site" / "index.html").write_text("the last one")
+    stops = "import os, sys, build_site\nbuild_site.mathjax = lambda: os.kill(os.getpid(), 2)\n"
+    command = [sys.executable, "-c", stops + "sys.exit(build_site.main())"]
+    paths = {"PYTHONPATH": f"{tmp_path}/tools:{ROOT}"}
+    stopped = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
+    assert stopped.returncode == 130
+    assert stopped.stderr == "stopped by SIGINT: the pages are as they were\n"
+    (left,) = (path for path in (tmp_path / "build").rglob("*") if path.is_file())
+    assert left.read_text() == "the last one"
+
+
+def test_a_killed_build_leaves_nothing_to_the_next_and_other_folders_stay(tmp_path):
+    name = RENDERED[-1].name
+    small_project(tmp_path, name, RENDERED[-1].read_text())
+    shutil.copy(ROOT / "notebooks" / name, tmp_path / "notebooks")
     dies = "import os, build_site\nbuild_site.mathjax = lambda: os.kill(os.getpid(), 9)\n"
     command = [sys.executable, "-c", dies + "build_site.main()"]
     killed = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}/tools:{ROOT}"})
@@ -249,7 +326,7 @@ def test_a_killed_build_leaves_nothing_to_the_next_and_other_folders_stay(tmp_pa
     for name in alive:
         (tmp_path / "build" / name).mkdir()
     (tmp_path / "build" / "share").mkdir()
-    part = f".01.html.{platform.node()}.{left.name.split('-')[-2]}-1.part"
+    part = f".01-a.html.{platform.node()}.{left.name.split('-')[-2]}-1.part"
     (tmp_path / "build" / "share" / part).touch()
     assert build(tmp_path, "--share", "77").returncode == 1
     assert sorted(path.name for path in (tmp_path / "build").iterdir()) == sorted([*alive, "share"])
@@ -259,12 +336,7 @@ def test_a_killed_build_leaves_nothing_to_the_next_and_other_folders_stay(tmp_pa
 @pytest.mark.parametrize("text", ["{", "[]", '{"cells": []}', '{"nbformat": 4, "cells": 3}'])
 @pytest.mark.parametrize("arguments", [(), ("--share", "01")])
 def test_a_damaged_copy_is_named_and_nothing_half_built(tmp_path, arguments, text):
-    tools = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=tools)
-    (tmp_path / "notebooks" / "rendered").mkdir(parents=True)
-    damaged = tmp_path / "notebooks" / "rendered" / "01-a.ipynb"
-    damaged.write_text(text)
-    (tmp_path / "notebooks" / "01-a.ipynb").write_text("{}")
+    damaged = small_project(tmp_path, "01-a.ipynb", text)
     result = build(tmp_path, *arguments)
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith(f"{damaged} must be ")

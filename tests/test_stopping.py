@@ -10,6 +10,7 @@ import time
 import psutil
 import pytest
 from projects import environment, make_project, outputs, publish_before, run, with_make
+from runner import processes
 
 LONG = """import os, pathlib, subprocess, sys, time
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
@@ -87,8 +88,8 @@ def test_a_later_call_clears_what_a_dead_runner_left(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
     owner = f"{platform.node()}-{dead.pid}"
-    staging = project / "build" / f"90-{owner}-x1y2z3"
-    alive = project / "build" / f"90-{platform.node()}-{os.getpid()}-x1y2z3"
+    staging = project / "build" / f"90-{owner}-x1y2z3_0"
+    alive = project / "build" / f"90-{platform.node()}-{os.getpid()}-x1y2z3_0"
     part = project / "data" / f".90-sizes.csv.{owner}.part"
     for folder in (staging, alive, part.parent):
         folder.mkdir(parents=True)
@@ -98,3 +99,34 @@ def test_a_later_call_clears_what_a_dead_runner_left(tmp_path):
     assert orphan.wait(5) == -signal.SIGKILL
     assert not staging.exists() and not part.exists(), result.stderr
     assert alive.exists(), "its runner lives"
+
+
+def test_files_of_others_stay_whatever_their_number(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    owner = f"{platform.node()}-{dead.pid}"
+    foreign = [
+        f"build/05-{owner}-results/a.csv",
+        f"build/05-mine-{owner}-x1y2z3_0/a.csv",
+        f"build/site-{owner}/index.html",
+        f"data/.thesis.{platform.node()}.{dead.pid}.part",
+        f"data/.thesis.{owner}.part",
+        f"data/.90-a.csv.{owner}.2.part",
+        f"data/.90-a.csv.other{owner}.part",
+        f"data/.90-a.csv.{owner}.part/a.csv",
+        f"build/lab/.mine.txt.{owner}.part",
+    ]
+    ours = [
+        f"build/05-{owner}-x1y2z3_0/a.csv",
+        f"data/.bench.csv.{platform.node()}.{dead.pid}-1.part",
+        f"figures/.90-full-a.svg.{owner}.part",
+        f"build/lab/..copied.json.{platform.node()}.{dead.pid}-1.part",
+    ]
+    for name in (*foreign, *ours):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("half")
+    link = tmp_path / "figures" / f".90-b.svg.{owner}.part"
+    link.symlink_to(tmp_path / foreign[0])
+    processes.clear(tmp_path)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == {*foreign, str(link.relative_to(tmp_path))}

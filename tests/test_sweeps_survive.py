@@ -4,6 +4,7 @@ import itertools
 import os
 import resource
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -296,20 +297,38 @@ def test_two_drivers_at_once(undisturbed, tmp_path):
     outcome("two drivers at once", "both finish, one set of shards")
 
 
-def test_half_written_files_of_dead_drivers_alone_are_removed(tmp_path):
+def test_half_written_files_of_dead_drivers_alone_are_removed(undisturbed, tmp_path):
+    name = next(iter(undisturbed[1]))
+
     def killed():
-        with tables.whole(tmp_path / "dead.parquet") as part:
+        with tables.whole(tmp_path / name) as part:
             part.write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
 
     driver = FORK.Process(target=killed)
     driver.start()
     driver.join()
-    assert len(list(tmp_path.glob(".dead.parquet.*.part"))) == 1
-    with tables.whole(tmp_path / "living.parquet") as part:
+    (dead,) = tmp_path.glob(f".{name}.*.part")
+    foreign = foreign_parts(dead, name)
+    with tables.whole(tmp_path / f"9{name}") as part:
         part.write_text("half")
         run(tmp_path, **SMALL)
-        assert list(tmp_path.glob(".*.part")) == [part]
+        assert set(tmp_path.glob(".*.part")) == {part, *foreign}
+
+
+def foreign_parts(dead, name):
+    """Files beside `dead`, what a driver left of the shard `name`, that no driver left."""
+    host = socket.gethostname()
+    foreign = [f".thesis.{host}.999999.part", f".thesis.{host}.999999-1.part"]
+    foreign += [f".{name}.{host}.999999.part", f".{name}.other{host}.999999-1.part"]
+    foreign += [f".{name}.{host}.{9**40}-1.part", f".my-{name}.{host}.999999-1.part"]
+    places = [dead.with_name(name) for name in foreign]
+    for place in places:
+        place.write_text("mine")
+    folder, link = (dead.with_name(dead.name.replace(name, f"{i}{name}")) for i in (1, 2))
+    folder.mkdir()
+    link.symlink_to(places[0])
+    return [*places, folder, link]
 
 
 def with_small_files(work):

@@ -3,7 +3,8 @@
 python tools/build_site.py              (`make site`)         build/site/: an index and the pages
 python tools/build_site.py --share 05   (`make share NB=05`)  build/share/: one file with all in it
 
-nbconvert does the work, with the templates in tools/site/.
+nbconvert does the work, with the templates in tools/site/. It takes a second to import: the
+functions that need it do that, when signals are heeded already.
 """
 
 import argparse
@@ -12,20 +13,19 @@ import importlib.resources
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
-import nbformat
-from jupyterlab_pygments import JupyterStyle
-from nbconvert import HTMLExporter
 from runner import ROOT, processes
-from traitlets.config import Config
 
 from lct_lab import book, tables
 
 HERE = Path(__file__).resolve().parent
 LINK = re.compile(r"\[([^]]+)\]\((\d\d-[^)/]+)\.ipynb\)")  # to another notebook, in markdown
+MADE = {"parameters": dict, "versions": dict, "notebook": str, "package": str}  # a page
 LONG = "-full-"  # in the names of long runs
 TITLE = "Gradient scale laws of the learnable cosine transform"
 CLAIM = (
@@ -61,6 +61,8 @@ def title_of(path):
 
 def read(path):
     """The executed notebook at `path`, or the end with a sentence where there is none."""
+    import nbformat
+
     try:
         return nbformat.read(path, 4)
     except (ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
@@ -68,7 +70,23 @@ def read(path):
         sys.exit(f"{path} must be an executed notebook, and cannot be read as one: {said}")
 
 
+def require_made(path, copy):
+    """End with a sentence unless the notebook `copy`, read from `path`, says what made it."""
+    made = copy.metadata.get("lct_lab")
+    said = made if isinstance(made, dict) else {}
+    missing = [name for name, kind in MADE.items() if not isinstance(said.get(name), kind)]
+    if missing:
+        sys.exit(
+            f"{path} must be a copy that make notebooks executed, whose metadata.lct_lab says "
+            f"what made it; it lacks {', '.join(missing)}"
+        )
+
+
 def exporter():
+    from jupyterlab_pygments import JupyterStyle
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
     colours = Config({"CSSHTMLHeaderPreprocessor": {"enabled": True, "style": JupyterStyle}})
     make = HTMLExporter(config=colours, template_name="site", extra_template_basedirs=[str(HERE)])
     make.exclude_input_prompt = make.exclude_output_prompt = True
@@ -81,6 +99,7 @@ def write(make, path, page, target, *, address, link):
     `address` makes a link of a file, `link` replaces a link to a notebook.
     """
     copy = read(path)
+    require_made(path, copy)
     for cell in copy.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(link, cell.source)
@@ -119,24 +138,37 @@ def picture(path):
 
 def site():
     """Build build/site/ whole, then put it in the place of the last one."""
-    target, pages, make = ROOT / "build" / "site", rendered(), exporter()
+    target = ROOT / "build" / "site"
+    require_replaceable(target)
+    pages, make = rendered(), exporter()
     target.parent.mkdir(exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f"site-{processes.OWNER}-", dir=target.parent))
+    new = staging / "new"
+    new.mkdir()
     try:
         for place, path in enumerate(pages):
             page = {"links": neighbours(pages, place)}
-            file = staging / f"{path.stem}.html"
-            write(make, path, page, file, address=lambda file: file.name, link=r"[\1](\2.html)")
+            file = new / f"{path.stem}.html"
+            write(make, path, page, file, address=beside, link=r"[\1](\2.html)")
             for part in files_of(path):
                 for source in part.values():
-                    shutil.copyfile(source, staging / source.name)
-        (staging / "index.html").write_text(index(make, pages), encoding="utf-8")
-        (staging / "mathjax.js").write_text(mathjax(), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(staging, target)
+                    shutil.copyfile(source, new / source.name)
+        (new / "index.html").write_text(index(make, pages), encoding="utf-8")
+        (new / "mathjax.js").write_text(mathjax(), encoding="utf-8")
+        if target.exists():
+            os.replace(target, staging / "old")
+        os.replace(new, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     print(f"{len(pages)} pages: open {target.relative_to(ROOT)}/index.html")
+
+
+def require_replaceable(target):
+    """End with a sentence unless `target` is a folder, or nothing: it is replaced whole."""
+    if target.is_symlink() or target.exists() and not target.is_dir():
+        kind = f"a link to {os.readlink(target)}" if target.is_symlink() else "a file"
+        place = target.relative_to(ROOT)
+        sys.exit(f"{place} must be a folder, for it is replaced whole, and is {kind}: remove it")
 
 
 def neighbours(pages, place):
@@ -146,7 +178,7 @@ def neighbours(pages, place):
         if 0 <= other < len(pages):
             path = pages[other]
             number = path.name[:2] + (", long run" if is_long(path) else "")
-            links[f"{word}: {number}"] = f"{path.stem}.html"
+            links[f"{word}: {number}"] = quote(f"{path.stem}.html")
     return links
 
 
@@ -154,16 +186,25 @@ def index(make, pages):
     """The page that lists the others: title, question and picture of each, and its long run."""
     entries = []
     for path in pages:
-        link = f"{path.stem}.html"
+        link = quote(f"{path.stem}.html")
         if is_long(path):
             entries[-1]["full"] = link
             continue
         title, question = book.abstract(path)
         png, alt = picture(path)
-        entries.append({"title": title, "question": question, "png": png, "alt": alt, "link": link})
+        asked = harmless(question)
+        entries.append({"title": title, "question": asked, "png": png, "alt": alt, "link": link})
     page = look() | {"title": TITLE, "claim": CLAIM}
     contents = make.environment.get_template("contents.html.j2")
     return contents.render(page=page, entries=entries, resources={"inlining": {"css": []}})
+
+
+def harmless(text):
+    """Markdown as HTML, formulas as they are; HTML in it is shown as text, and no link is code."""
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    renderer = IPythonRenderer(escape=True, allow_harmful_protocols=False)
+    return MarkdownWithMath(renderer=renderer).render(text)
 
 
 def share(number):
@@ -180,6 +221,10 @@ def share(number):
     print(f"one file, {target.stat().st_size / 1e6:.1f} MB: {target.relative_to(ROOT)}")
 
 
+def beside(file):
+    return quote(file.name)
+
+
 def inside(file):
     return f"data:application/octet-stream;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
@@ -190,14 +235,20 @@ def main():
         "--share", metavar="NB", help="number of a notebook, or 05-full for its long run"
     )
     given = arguments.parse_args()
-    processes.clear(ROOT)
+    processes.stop_on_signals()
     try:
+        processes.clear(ROOT)
         return site() if given.share is None else share(given.share)
     except ValueError as error:  # of a notebook without a title
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"{error.filename or 'standard output'}: {error.strerror}")
+    except processes.Stopped as stopped:
+        (number,) = stopped.args
+        said = f"stopped by {signal.Signals(number).name}: the pages are as they were"
+        print(said, file=sys.stderr)
+        return 128 + number
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -60,7 +60,7 @@ def sweep(
     require_flag("progress", progress)
     planned = {shard_name(found): found for found in blocks(n, m, init, inits, block, **settings)}
     folder = state.make_folder(directory)
-    shards.clear_leftovers(folder)
+    state.clear_leftovers(folder)
     state.write_plan(folder, list(planned))
     log.append(folder, sweep=len(planned), commit=log.commit())
     made = _run(planned, folder, executor, progress)
@@ -252,14 +252,6 @@ def watch(driver):
 def _outlive_no_driver(driver):
     """End this worker when its driver or its parent, which may be another process, is gone."""
     parent = os.getppid()
-    while os.getppid() == parent and _lives(driver):
+    while os.getppid() == parent and state.lives(driver):
         time.sleep(1)
     os._exit(1)
-
-
-def _lives(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -1,7 +1,5 @@
 """Shards: one block from parameters to a file, written whole or not at all, and back."""
 
-import os
-import socket
 import time
 from pathlib import Path
 
@@ -82,14 +80,3 @@ def _has_its_rows(table):
     inits = range(about["first"], about["first"] + about["count"])
     of_size = (table["n"] == about["n"]).all() and (table["m"] == about["m"]).all()
     return bool(of_size) and list(table["init"].unique()) == list(inits)
-
-
-def clear_leftovers(directory):
-    """Remove unfinished files of dead processes of this host; those of the living stay."""
-    for part in directory.glob(f".*.{socket.gethostname()}.*.part"):
-        try:
-            os.kill(int(part.name.split(".")[-2].partition("-")[0]), 0)
-        except ProcessLookupError:
-            part.unlink(missing_ok=True)
-        except (PermissionError, ValueError, OverflowError):
-            pass

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 from pathlib import Path
 from reprlib import repr as short
 
@@ -11,6 +13,9 @@ from lct_lab.sweeps import log, shards
 from lct_lab.sweeps.plan import digest
 
 ROW = ["n", "m", "start", "init", "group"]  # what tells one row of a directory from another
+MADE = r"([0-9]+x[0-9]+-[a-z]+(-tied)?-[0-9]{8,}-[0-9a-f]{16}\.parquet|plan-[0-9a-f]{16}\.json)"
+HOST = re.escape(socket.gethostname())
+LEFT = re.compile(rf"\.{MADE}\.{HOST}\.(?P<process>[0-9]+)-[0-9]+\.part")  # by `tables.whole`
 
 
 def as_folder(directory):
@@ -31,6 +36,26 @@ def make_folder(directory):
         wanted = "directory must be a folder, or one that can be made"
         raise OSError(f"{wanted}, got {path}: {error.strerror}") from error
     return path
+
+
+def clear_leftovers(directory):
+    """Remove unfinished shards and plans of dead processes of this host; all else stays."""
+    for part in directory.glob(".*.part"):
+        name = LEFT.fullmatch(part.name)
+        own = name and part.is_file() and not part.is_symlink()
+        if own and not lives(int(name["process"])):
+            part.unlink(missing_ok=True)
+
+
+def lives(process):
+    """Whether a process of this host has the number `process`."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass  # another user's; or no number of a process, so that the file is no sweep's
+    return True
 
 
 def write_plan(directory, names):

@@ -49,8 +49,14 @@ class Job:
         self.stamp = ROOT / "build" / "stamps" / f"{self.name}.txt"
 
     def is_done(self):
-        there = self.committed and self.rendered.exists() and self.stamp.exists()
-        return there and self.stamp.read_text() == self.hash
+        """Whether the last good run was of this notebook and package, and all it made is there.
+
+        That it is there is enough: git may have brought a table of another machine in its place.
+        """
+        if not (self.committed and self.rendered.exists() and self.stamp.exists()):
+            return False
+        stamped, *made = self.stamp.read_text(encoding="utf-8", errors="replace").split("\n")
+        return stamped == self.hash and all((ROOT / name).exists() for name in made)
 
     def start(self, timeout):
         """Start the run in a process of its own, which may take `timeout` seconds."""
@@ -133,12 +139,18 @@ class Job:
         return {path: target / path.relative_to(self.staging) for path in whole}
 
     def _publish(self):
-        publish(self._made(self.target) | {self.executed: self.rendered})
+        made = self._made(self.target)
+        publish(made | {self.executed: self.rendered})
         self.failed.unlink(missing_ok=True)
         if self.committed:
             shutil.rmtree(self.kept, ignore_errors=True)
-            self.stamp.parent.mkdir(parents=True, exist_ok=True)
-            self.stamp.write_text(self.hash)
+            self._stamp(made.values())
+
+    def _stamp(self, made):
+        """Note what a good run was of, and where what it made is: see `is_done`."""
+        self.stamp.parent.mkdir(parents=True, exist_ok=True)
+        lines = [self.hash, *(str(path.relative_to(ROOT)) for path in made)]
+        self.stamp.write_text("\n".join(lines), encoding="utf-8")
 
     def _keep(self):
         """Keep what a failed run made, and its notebook up to there, apart from good results."""

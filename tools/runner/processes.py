@@ -16,11 +16,26 @@ import time
 import psutil
 
 OWNER = f"{platform.node()}-{os.getpid()}"  # in the names of what this runner leaves for a while
-OWNED = re.compile(rf"{re.escape(platform.node())}[-.](\d+)")  # the dot: of `tables.whole`
+# The names of what dead processes may have left, by the folder that it is in: of folders made by
+# tempfile, and of unfinished files, by runner.publish or, with a dot and a thread, `tables.whole`.
+HOST, PID = re.escape(platform.node()), "[0-9]{1,7}"
+MADE = rf"{HOST}-(?P<runner>{PID})-[a-z0-9_]{{8}}"
+WRITTEN = rf"{HOST}(-(?P<runner>{PID})|\.(?P<writer>{PID})-[0-9]+)\.part"
+LEFT = {
+    "build": rf"([0-9][0-9]|site)-{MADE}",
+    "data": rf"\.([0-9][0-9]-.+|bench.*)\.{WRITTEN}",
+    "figures": rf"\.[0-9][0-9]-.+\.{WRITTEN}",
+    "notebooks/rendered": rf"\.[0-9][0-9]-.+\.ipynb\.{WRITTEN}",
+    "build/share": rf"\.[0-9][0-9]-.+\.html\.{WRITTEN}",
+    "build/lab": rf"\.([0-9][0-9]-.+\.ipynb|\.copied\.json)\.{WRITTEN}",
+}
 
 
-class Stopped(Exception):
-    """A signal, or the end of make, ends the runner; the argument is the signal's number."""
+class Stopped(BaseException):
+    """A signal, or the end of make, ends the runner; the argument is the signal's number.
+
+    As with KeyboardInterrupt, what catches every Exception on its way does not catch it.
+    """
 
 
 def end(folder):
@@ -77,24 +92,31 @@ def stop_on_signals():
 
 
 def clear(root):
-    """Remove what runners that are dead by now left in `root`, and end what they left running."""
-    for kind in ("[0-9][0-9]-*", "site-*"):
-        for folder in (root / "build").glob(kind):
-            if _is_of_the_dead(folder):
-                end(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-    for folder in ("data", "figures", "notebooks/rendered", "build/share", "build/lab"):
-        for part in (root / folder).glob(".*.part"):
-            if _is_of_the_dead(part):
-                part.unlink(missing_ok=True)
+    """Remove what runners that are dead by now left in `root`, and end what they left running.
+
+    Nothing else: what has another name than they give, and a link, is somebody's own.
+    """
+    for folder, name in LEFT.items():
+        for path in (root / folder).glob("*"):
+            left = re.fullmatch(name, path.name)
+            own = left and not path.is_symlink() and path.is_dir() == (folder == "build")
+            if own and _is_of_the_dead(path, left):
+                _remove(path)
 
 
-def _is_of_the_dead(path):
-    owner = OWNED.search(path.name)
-    if owner is None:
-        return False
+def _remove(path):
+    if path.is_dir():
+        end(path)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_of_the_dead(path, name):
+    """Whether the process whose number is in the `name` of `path`, a match, has ended."""
+    (number,) = filter(None, name.groupdict().values())
     try:
-        process = psutil.Process(int(owner[1]))
+        process = psutil.Process(int(number))
         later = process.create_time() > path.stat().st_mtime  # another one, with its number
         return later or process.status() == psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, FileNotFoundError):
