@@ -60,25 +60,26 @@ def row(s):
 
 def frequencies(s):
     """{group: Law} of w and w̃."""
-    near = together(s)
-    w = analysis_side(s) | {"together": 2 * near}
-    w2 = synthesis_side(s) | {"together": 2 * near}
+    near_w, near_w2 = together(s)
+    w = analysis_side(s) | {"together": 2 * near_w}
+    w2 = synthesis_side(s) | {"together": 2 * near_w2}
     return {
-        "w1": Law(square=w, floor={"together": near}),
-        "w2": Law(square=w2, floor={"together": near}),
+        "w1": Law(square=w, floor={"together": near_w}),
+        "w2": Law(square=w2, floor={"together": near_w2}),
     }
 
 
 def together(s):
-    """E (u·v)² of w, and as much of w̃: the mean over signals of a product, of order 1/N.
+    """(E (u·v)² for w, for w̃): the mean over signals of a product, of order 1/N.
 
     A product (u·x)(v·x) has mean square σ⁴ (|u|²|v|² + 2 (u·v)²). What of v is near u: a cosine or
-    n times a sine of another frequency that nearly coincides, κ/N, and through the own output the
-    cosine times n times the sine of one frequency, φ.
+    n times a sine of another frequency that nearly coincides, κ/N; and what the own output brings
+    back. Of w that is C_k T_k, φ; of w̃ it is C_k², times cos w̃_k · n sin w̃_k: κ/2N.
     """
-    own = s.b * s.gamma * s.shared
-    near = s.signal.colour * (1 + s.b) / s.n
-    return s.unit / 3 * (near + own)
+    near, own = s.signal.colour * (1 + s.b) / s.n, s.b * s.gamma
+    of_w = near + own * s.shared
+    of_w2 = near + own * s.signal.colour / (2 * s.n)
+    return s.unit / 3 * of_w, s.unit / 3 * of_w2
 
 
 def analysis_side(s):
