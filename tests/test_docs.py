@@ -159,7 +159,7 @@ def test_a_number_is_its_tables(name):
 # Numbers that no table holds: bands that the laws promise, sizes, versions, the worked example.
 STATED = {
     "README.md": {"2 %", "3 %", "3.11"},
-    "docs/limits.md": {"1 %", "2 %", "3 %", "4 %", "6 %", "8 %", "10 %"},
+    "docs/limits.md": {"1 %", "2 %", "3 %", "4 %", "6 %", "8 %", "20 %"},
     "docs/sweeps.md": set(),
     "docs/training.md": set(),
     "docs/speed.md": set(),
