@@ -116,6 +116,7 @@ def test_full_runs_those_that_have_it_under_their_own_name(project):
 def test_bad_requests_are_one_sentence_and_write_nothing(project, monkeypatch, given, words):
     write(project, TABLE, name="91-sweep", parameters="scheduler: str = ''  # a = b")
     monkeypatch.setattr(run_notebook, "ROOT", project)
+    monkeypatch.setattr(run_notebook.processes, "stop_on_signals", lambda: None)  # of the tests
     monkeypatch.setattr("sys.argv", ["run_notebook.py"])
     for name in GIVEN:
         monkeypatch.setenv(name, ({"NB": "90"} | given).get(name, ""))

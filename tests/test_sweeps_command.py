@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -267,3 +268,20 @@ def test_what_is_called_like_a_shard_and_is_no_file_is_left(command, tmp_path):
     assert command("status", tmp_path)[1].startswith("1 done, 1 left, 0 failed, 0 damaged")
     status, _, said = command(*SWEEP, tmp_path)
     assert status == 1 and f"cannot write {path}" in said
+
+
+SHARED = Path("/dev/shm")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="semaphores are no files here")
+def test_a_terminal_that_closes_leaves_no_semaphores(tmp_path):
+    big = "sweep --n 60000 --m 60000 --inits 400 --workers 2 --out".split()
+    command = [sys.executable, "-m", "lct_lab", *big, tmp_path / "x"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, start_new_session=True, **quiet)
+    left = f"sem.loky-{process.pid}-*"
+    wait_until(lambda: len(list(SHARED.glob(left))) >= 8)
+    time.sleep(0.3)  # for the last to be known to the process that removes them
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.wait(10) == -signal.SIGHUP
+    wait_until(lambda: not list(SHARED.glob(left)), seconds=10)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -120,8 +121,23 @@ def _executor(given):
     if given.workers is not None and require_size("--workers", given.workers) > 1:
         from loky import get_reusable_executor
 
+        _start_tracker()
         return get_reusable_executor(given.workers, env={"OMP_NUM_THREADS": "1"})
     return None
+
+
+def _start_tracker():
+    """Start loky's process that removes a pool's semaphores, which ignores INT and TERM, not HUP.
+
+    What is ignored here stays ignored there: so a terminal that closes leaves none behind.
+    """
+    from loky.backend import resource_tracker
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _cluster(address):
