@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +16,7 @@ from reprlib import repr as short
 
 import numpy as np
 
-from lct_lab import scaling
+from lct_lab import compiled, scaling
 from lct_lab.checks import (
     require_choice,
     require_columns,
@@ -111,9 +112,16 @@ def _remove(part):
         pass
 
 
-@cache
 def provenance():
-    """Versions of what determines a number or the bytes it is saved as: python and PACKAGES."""
+    """Versions of what determines a number or the bytes it is saved as: python and PACKAGES.
+
+    numba is "unused" where it is installed and could not be used.
+    """
+    return _installed() | ({"numba": "unused"} if compiled.failed() else {})
+
+
+@cache
+def _installed():
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
@@ -254,12 +262,27 @@ def read(*paths):
     return joined([_read(path) for path in paths], paths)
 
 
+@contextmanager
+def text_as_str():
+    """Text in columns of pandas's kind str, whatever the session's option is: hashes name it."""
+    import pandas as pd
+
+    if pd.Series([""]).dtype != object:
+        yield
+        return
+    with warnings.catch_warnings():  # that the option will go, with which this will
+        warnings.simplefilter("ignore")
+        with pd.option_context("future.infer_string", True):
+            yield
+
+
 def _read(path):
     import pandas as pd
 
     data = require_path("paths", path).read_bytes()
     try:
-        table = pd.read_parquet(io.BytesIO(data))
+        with text_as_str():
+            table = pd.read_parquet(io.BytesIO(data))
         good = table.attrs.get("content") == _content(table)
     except Exception as error:  # whatever a damaged file makes of a parser
         raise ValueError(f"{path} is damaged: {error}") from None
