@@ -526,10 +526,10 @@ def test_numpy_s_strings_are_stored_as_plain_ones(path):
 
 
 def test_what_could_not_be_read_does_not_replace_the_last(path, monkeypatch):
-    train(path)
+    train(path, schedule=None)
     before = path.read_bytes()
     real = checkpoint.version
     monkeypatch.setattr(checkpoint, "version", lambda name: np.str_(real(name)))
     with pytest.raises(TypeError, match="checkpoint must be of plain values"):
-        train(path, steps=50)
+        train(path, steps=50, schedule=None)
     assert path.read_bytes() == before
