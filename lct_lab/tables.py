@@ -356,6 +356,10 @@ def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
     import pandas as pd
 
     by, columns = require_names("by", by), require_names("columns", columns)
+    if taken := [name for name in by if by.count(name) > 1 or name in _summaries(columns)]:
+        raise ValueError(
+            f"by must be columns, each once and none called as a summary, got {taken[0]!r}"
+        )
     require_table("table", table, [*by, "init"], [*columns, "rms"], once=True)
     grouped = table.groupby(by, sort=False, observed=True)
     summary = {}
@@ -365,6 +369,13 @@ def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
     summary["scale"] = scale(table, by)["measured"]
     summary["inits"] = grouped["init"].nunique()
     return pd.DataFrame(summary).reset_index()
+
+
+def _summaries(columns):
+    return {f"{column}_{kind}" for column in columns for kind in ("median", "mean")} | {
+        "scale",
+        "inits",
+    }
 
 
 def ratios(table, to="a2", column="median_abs"):
@@ -396,7 +407,15 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
     draws, level, seed = _require_resampling(draws, level, seed)
     values = _require_list("values", values)
     rng = np.random.default_rng(seed)
-    resampled = statistic(values[rng.integers(len(values), size=(draws, len(values)))], axis=-1)
+    drawn = values[rng.integers(len(values), size=(draws, len(values)))]
+    wanted = "statistic must be as numpy's, (values, axis) -> one number for each of the others"
+    try:
+        resampled = np.asarray(statistic(drawn, axis=-1))
+    except TypeError as error:
+        raise TypeError(f"{wanted}, got {short(statistic)}: {error}") from error
+    if resampled.shape != (draws,) or resampled.dtype.kind not in "biuf":
+        got = f"{resampled.dtype} of shape {resampled.shape}"
+        raise TypeError(f"{wanted}, got {short(statistic)}, which returns {got}")
     return tuple(np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
 
 

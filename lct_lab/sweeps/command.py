@@ -129,6 +129,9 @@ def _cluster(address):
 
     try:
         return import_module("distributed").Client(address).get_executor()
+    except ValueError as error:
+        wanted = "--scheduler must be an address such as tcp://host:8786"
+        raise ValueError(f"{wanted}, got {address!r}: {error}") from None
     except ImportError as error:
         raise RuntimeError(
             f"--scheduler needs the extra 'cluster', which cannot be loaded: {error}"
