@@ -90,7 +90,8 @@ def _sweep(given):
 def _say(text):
     """Print for whoever reads; where nobody does any more, as after `| head`, end in silence."""
     try:
-        print(text, flush=True)
+        shown = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(text.encode(shown, "backslashreplace").decode(shown), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(UNREAD)
