@@ -49,10 +49,13 @@ def require_flag(name, value):
 
 
 def require_choice(name, value, choices):
-    """Return `value`, or raise ValueError unless it is one of `choices`."""
+    """Return `value` as a plain str, or raise ValueError unless it is one of `choices`.
+
+    numpy's strings are welcome, but not where plain values are stored.
+    """
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {short(value)}")
-    return value
+    return str(value)
 
 
 def require_amplitudes(values):

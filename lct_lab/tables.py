@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +16,7 @@ from reprlib import repr as short
 
 import numpy as np
 
-from lct_lab import scaling
+from lct_lab import compiled, scaling
 from lct_lab.checks import (
     require_choice,
     require_columns,
@@ -111,9 +112,16 @@ def _remove(part):
         pass
 
 
-@cache
 def provenance():
-    """Versions of what determines a number or the bytes it is saved as: python and PACKAGES."""
+    """Versions of what determines a number or the bytes it is saved as: python and PACKAGES.
+
+    numba is "unused" where it is installed and could not be used.
+    """
+    return _installed() | ({"numba": "unused"} if compiled.failed() else {})
+
+
+@cache
+def _installed():
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
@@ -254,12 +262,27 @@ def read(*paths):
     return joined([_read(path) for path in paths], paths)
 
 
+@contextmanager
+def text_as_str():
+    """Text in columns of pandas's kind str, whatever the session's option is: hashes name it."""
+    import pandas as pd
+
+    if pd.Series([""]).dtype != object:
+        yield
+        return
+    with warnings.catch_warnings():  # that the option will go, with which this will
+        warnings.simplefilter("ignore")
+        with pd.option_context("future.infer_string", True):
+            yield
+
+
 def _read(path):
     import pandas as pd
 
     data = require_path("paths", path).read_bytes()
     try:
-        table = pd.read_parquet(io.BytesIO(data))
+        with text_as_str():
+            table = pd.read_parquet(io.BytesIO(data))
         good = table.attrs.get("content") == _content(table)
     except Exception as error:  # whatever a damaged file makes of a parser
         raise ValueError(f"{path} is damaged: {error}") from None
@@ -333,6 +356,10 @@ def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
     import pandas as pd
 
     by, columns = require_names("by", by), require_names("columns", columns)
+    if taken := [name for name in by if by.count(name) > 1 or name in _summaries(columns)]:
+        raise ValueError(
+            f"by must be columns, each once and none called as a summary, got {taken[0]!r}"
+        )
     require_table("table", table, [*by, "init"], [*columns, "rms"], once=True)
     grouped = table.groupby(by, sort=False, observed=True)
     summary = {}
@@ -342,6 +369,13 @@ def summarise(table, by=("group",), columns=("mean_abs", "median_abs", "rms")):
     summary["scale"] = scale(table, by)["measured"]
     summary["inits"] = grouped["init"].nunique()
     return pd.DataFrame(summary).reset_index()
+
+
+def _summaries(columns):
+    return {f"{column}_{kind}" for column in columns for kind in ("median", "mean")} | {
+        "scale",
+        "inits",
+    }
 
 
 def ratios(table, to="a2", column="median_abs"):
@@ -373,7 +407,15 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
     draws, level, seed = _require_resampling(draws, level, seed)
     values = _require_list("values", values)
     rng = np.random.default_rng(seed)
-    resampled = statistic(values[rng.integers(len(values), size=(draws, len(values)))], axis=-1)
+    drawn = values[rng.integers(len(values), size=(draws, len(values)))]
+    wanted = "statistic must be as numpy's, (values, axis) -> one number for each of the others"
+    try:
+        resampled = np.asarray(statistic(drawn, axis=-1))
+    except TypeError as error:
+        raise TypeError(f"{wanted}, got {short(statistic)}: {error}") from error
+    if resampled.shape != (draws,) or resampled.dtype.kind not in "biuf":
+        got = f"{resampled.dtype} of shape {resampled.shape}"
+        raise TypeError(f"{wanted}, got {short(statistic)}, which returns {got}")
     return tuple(np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
 
 

@@ -513,3 +513,23 @@ class Own(training.Constant):
 def test_paths_that_cannot_be(where, options, error, words):
     with pytest.raises(error, match=words):
         train(where, **options)
+
+
+def test_numpy_s_strings_are_stored_as_plain_ones(path):
+    named = dict(
+        zip(("optimizer", "rule", "objective"), np.array(["sgd", "raw", "uniform"]), strict=True)
+    )
+    train(path, steps=6, batch=5, schedule=None, **named)
+    gone_on = train(path, steps=9, batch=5, schedule=None, **named)
+    plain = {name: str(value) for name, value in named.items()}
+    assert same(gone_on, train(steps=9, batch=5, schedule=None, **plain))
+
+
+def test_what_could_not_be_read_does_not_replace_the_last(path, monkeypatch):
+    train(path, schedule=None)
+    before = path.read_bytes()
+    real = checkpoint.version
+    monkeypatch.setattr(checkpoint, "version", lambda name: np.str_(real(name)))
+    with pytest.raises(TypeError, match="checkpoint must be of plain values"):
+        train(path, steps=50, schedule=None)
+    assert path.read_bytes() == before

@@ -405,3 +405,14 @@ def test_what_does_not_begin_leaves_the_model_as_it_was(options):
     with pytest.raises(ValueError):
         lct_lab.recover(8, model=model, **{"w": (np.arange(8.0),) * 2} | options)
     assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_sides_of_unequal_length_are_a_sentence():
+    with pytest.raises(ValueError, match="w must have sides of m = 4 each, got unequal ones"):
+        training.recover(4, tied=False, w=[[1, 2, 3, 4], [1, 2, 3]])
+
+
+def test_a_group_of_foreign_parameters_is_refused():
+    optimizer = training.SineNewton(models.LCT(8, 8))
+    with pytest.raises(ValueError, match="param_group must be one of the model's parameters"):
+        optimizer.add_param_group({"params": [torch.zeros(1, requires_grad=True)]})

@@ -386,3 +386,15 @@ def test_a_script_ends_while_a_picture_is_made():
 def test_settings_that_no_control_can_stand_at_are_a_sentence(settings, error, words):
     with pytest.raises(error, match=words):
         explore.explorer(settings)
+
+
+def test_a_figure_that_cannot_be_saved_is_a_sentence(shown, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LCT_LAB_OUT", str(tmp_path / "file"))
+    shown.keep.click()
+    assert "not saved: " in shown.line.value and "file" in shown.line.value
+
+
+def test_the_name_of_a_figure_is_of_bounded_length():
+    first, second = (Settings(amplitudes=f"1,1,1,1.{0:0300}{last}").slug() for last in (1, 2))
+    assert first != second and len(first) == len(second) == 120

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lct_lab
-from lct_lab import compiled, init, nufft, probes
+from lct_lab import compiled, init, nufft, probes, tables
 
 numba = pytest.importorskip("numba")
 kernels = pytest.importorskip("lct_lab.kernels")
@@ -205,7 +205,13 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(monkeypatch):
 
 
 def test_what_is_missing_or_broken_is_done_without(monkeypatch):
-    assert compiled.loaded(lambda: 1 / 0) is None
+    monkeypatch.setattr(compiled, "_made", [])  # whose cache stays
+    monkeypatch.setattr(compiled, "_failures", [])
+    versions = tables.provenance()
+    with pytest.warns(RuntimeWarning, match="numba is installed and cannot be used") as told:
+        assert compiled.loaded(lambda: 1 / 0) is None
+        assert compiled.loaded(lambda: 1 / 0) is None
+    assert len(told) == 1 and tables.provenance() == versions | {"numba": "unused"}
     assert compiled.loaded(lambda: 5) == 5
     monkeypatch.setattr(compiled, "available", lambda: False)
     assert compiled.loaded(lambda: 5) is None
@@ -230,3 +236,38 @@ def test_code_just_compiled_gives_the_bits_of_the_cached_and_is_announced(tmp_pa
     fresh, cached = printed
     assert fresh.stdout == cached.stdout
     assert "lct_lab compiles its inner loops" in fresh.stderr
+
+
+CACHED = """
+import resource, sys
+from pathlib import Path
+from lct_lab import compiled
+
+def add(a, b):
+    return a + b
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+add = compiled.compiled(add)
+print(compiled.loaded(lambda: add(1, 2)), compiled.failed())
+"""
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_engine(tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    script.write_text(CACHED)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+
+    def printed(room):
+        command = [sys.executable, str(script), str(room)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def kept():
+        return {path: path.stat().st_size for path in (tmp_path / "cache").rglob("*.nbc")}
+
+    assert printed(100) == "3 False\n" and not any(kept().values())
+    assert printed(1 << 20) == "3 False\n" and all(kept().values())
+    whole = kept()
+    for path in whole:
+        path.write_bytes(path.read_bytes()[:100])
+    assert printed(1 << 20) == "3 False\n"
+    assert kept() and set(kept().values()) == set(whole.values())  # mended on disk

@@ -674,3 +674,8 @@ def test_the_band_of_sorted_frequencies_covers_few_samples(n, m):
     squares = exact_squares(n, m, False, (1, 1, 1, 1), "w2", 800)
     law = laws.predict(n, m, amplitudes=(1, 1, 1, 1)).loc["w2"]
     assert sorted_law.FREQUENCY_BAND < beyond(squares, law["rms"]) < law["band"] < 0.1
+
+
+def test_a_law_without_its_docstring_is_a_sentence():
+    with pytest.raises(RuntimeError, match="laws need their docstrings, which python -OO"):
+        laws.formula(lambda setting: setting)

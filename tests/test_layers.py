@@ -41,8 +41,8 @@ IMPORTS = {
     "scaling": set(),
     "signals": {"scaling"},
     "streams": {"compiled"},
-    "sweeps": {"init", "probes", "signals", "tables"},
-    "tables": {"init", "scaling"},
+    "sweeps": {"init", "nufft", "probes", "signals", "tables"},
+    "tables": {"compiled", "init", "scaling"},
     "training": {"init", "laws", "models", "nufft", "signals", "transform"},
     "transform": {"nufft"},
 }

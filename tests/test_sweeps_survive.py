@@ -6,18 +6,22 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import sweeping
 from sweeping import FORK, SMALL, Stalled, run, shards, stamps, wait_until
 
+import lct_lab
 from lct_lab import probes, tables
-from lct_lab.sweeps import collect, status
+from lct_lab.sweeps import collect, rows, status
 from lct_lab.sweeps.command import main
 
 
@@ -103,6 +107,23 @@ def damages(whole):
         flipped = bytearray(whole)
         flipped[place] ^= 1 << int(rng.integers(8))
         yield bytes(flipped)
+
+
+def test_shards_are_whole_under_any_option_of_pandas(tmp_path, capsys):
+    options = dict(inits=2, directory=tmp_path / "new", progress=False)
+    lct_lab.sweep(8, 8, **options)
+    rows._as_pandas_has.cache_clear()
+    with warnings.catch_warnings(action="ignore"), pd.option_context("future.infer_string", False):
+        lct_lab.sweep(8, 8, **options)
+        lct_lab.sweep(8, 8, **options | {"directory": tmp_path / "old"})
+    assert "damaged" not in capsys.readouterr().err
+    new, old = (next((tmp_path / name).glob("*.parquet")) for name in ("new", "old"))
+    assert new.read_bytes() == old.read_bytes()
+
+
+def test_a_sweep_without_an_error_stream_has_no_bar(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert len(lct_lab.sweep(8, 8, inits=1, directory=tmp_path)) == 6
 
 
 def test_a_whole_shard_of_another_block_is_damage(tmp_path):

@@ -399,3 +399,16 @@ def test_what_is_asked_for_by_no_name_is_a_sentence():
             call()
     exact = tables.bootstrap([1.0, 2.0], level=Fraction(1, 2))
     assert exact == tables.bootstrap([1.0, 2.0], level=0.5)
+
+
+@pytest.mark.parametrize("by", [("group", "group"), ("scale",), "rms_median"])
+def test_a_summary_by_what_it_makes_itself_is_refused(by):
+    raw = lct_lab.probe(8, 8, inits=2).assign(scale=1.0, rms_median=1.0)
+    with pytest.raises(ValueError, match="by must be columns, each once"):
+        tables.summarise(raw, by=by)
+
+
+@pytest.mark.parametrize("statistic", [lambda values: 0.0, lambda values, axis: "x", np.abs])
+def test_a_statistic_that_is_none_is_named(statistic):
+    with pytest.raises(TypeError, match="statistic must be as numpy's"):
+        tables.bootstrap([1.0, 2.0, 3.0], statistic, draws=10)

@@ -1,5 +1,6 @@
 """What a picture of the explorer shows, computed: no widgets, no figures."""
 
+import hashlib
 from contextlib import closing
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ BINS = 8  # to either side of a frequency, in units of π/N: how far its loss is
 POINTS = 641  # of that loss, 40 a bin
 STATISTICS = {"rms": "scales", "median": "medians"}  # of a gradient, and the tables of them
 LARGEST = 1e10  # of amplitudes: the spread of squared gradients has their sixteenth power
+LONGEST = 120  # characters of a piece of a file's name
 
 
 class Settings(NamedTuple):
@@ -40,7 +42,11 @@ class Settings(NamedTuple):
 
     def slug(self):
         """The settings as a piece of a file's name."""
-        return "-".join(self._given().values()).replace(",", "_")
+        slug = "-".join(self._given().values()).replace(",", "_")
+        if len(slug) <= LONGEST:
+            return slug
+        # a name that a file cannot have is cut, and told from others by the hash of all of it
+        return f"{slug[: LONGEST - 17]}-{hashlib.sha256(slug.encode()).hexdigest()[:16]}"
 
     def _given(self):
         """The settings as text without blanks, those left to the start out."""

@@ -118,8 +118,12 @@ class Explorer:
                 return self._say(self.line, "there is no picture to save", "span")
             kind = {"rms": "", "median": "-median"}[self.statistic.value]
             name = f"00-explore-{self.drawn.slug()}{kind}"
-            plots.save_figure(self.panels.figure, name, alt="the explorer's four panels")
-        self._say(self.line, f"saved as {tables.output('figures', name)}.svg and .png", "span")
+            try:
+                plots.save_figure(self.panels.figure, name, alt="the explorer's four panels")
+                said = f"saved as {tables.output('figures', name)}.svg and .png"
+            except Exception as error:  # which the button would show nowhere
+                said = f"not saved: {error}"
+        self._say(self.line, said, "span")
 
     @staticmethod
     def _say(place, text, tag):

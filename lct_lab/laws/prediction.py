@@ -105,7 +105,12 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
 
 
 def formula(line):
-    """The formula of a leading law: the first line of what its function says of itself."""
+    """The formula of a leading law: the first line of what its function says of itself.
+
+    Raises RuntimeError under python -OO, which leaves that out.
+    """
+    if line.__doc__ is None:
+        raise RuntimeError("laws need their docstrings, which python -OO leaves out; run it as -O")
     return line.__doc__.splitlines()[0]
 
 

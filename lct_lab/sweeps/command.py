@@ -91,7 +91,8 @@ def _sweep(given):
 def _say(text):
     """Print for whoever reads; where nobody does any more, as after `| head`, end in silence."""
     try:
-        print(text, flush=True)
+        shown = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(text.encode(shown, "backslashreplace").decode(shown), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(UNREAD)
@@ -145,6 +146,9 @@ def _cluster(address):
 
     try:
         return import_module("distributed").Client(address).get_executor()
+    except ValueError as error:
+        wanted = "--scheduler must be an address such as tcp://host:8786"
+        raise ValueError(f"{wanted}, got {address!r}: {error}") from None
     except ImportError as error:
         raise RuntimeError(
             f"--scheduler needs the extra 'cluster', which cannot be loaded: {error}"

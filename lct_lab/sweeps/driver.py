@@ -77,7 +77,8 @@ def _run(planned, directory, executor, progress):
     """The rows of every planned block, by shard; RuntimeError listing those that failed."""
     from tqdm.auto import tqdm
 
-    with _threads_kept(), tqdm(total=len(planned), unit="block", disable=not progress) as bar:
+    silent = not progress or sys.stderr is None  # without an error stream: a daemon's, cron's
+    with _threads_kept(), tqdm(total=len(planned), unit="block", disable=silent) as bar:
         run = _Run(planned, directory, bar)
         if executor is None:
             run.here()

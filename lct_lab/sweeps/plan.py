@@ -129,7 +129,13 @@ def _source(signal):
 
 
 def shard_name(block):
-    """n, m, start and first init in clear, and the hash of all that determines the content."""
+    """n, m, start and first init in clear, and the hash of all that determines the content.
+
+    The engine is loaded first: whether numba can be used is among the versions.
+    """
+    from lct_lab import nufft
+
+    nufft.kernels(block.n, block.m)
     return _name_of(block.described(), code_hash(), tables.provenance())
 
 

@@ -62,7 +62,8 @@ def _as_pandas_has(dtypes, count):
     import pyarrow as pa
 
     alike = {name: np.full(count, "" if dtype.kind == "O" else 0, dtype) for name, dtype in dtypes}
-    frame = pd.DataFrame(alike)
+    with tables.text_as_str():
+        frame = pd.DataFrame(alike)
     kinds = {name: str(dtype) for name, dtype in frame.dtypes.items()}
     return kinds, pa.Table.from_pandas(frame).schema
 

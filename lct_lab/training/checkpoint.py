@@ -99,7 +99,18 @@ def save(path, training, step):
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
+    _require_readable(content)
     _write(path, MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def _require_readable(content):
+    """Raise TypeError where `load` would refuse what is about to replace the last checkpoint."""
+    try:
+        _require_entries(torch.load(io.BytesIO(content), weights_only=True))
+    except Exception as error:
+        raise TypeError(
+            f"checkpoint must be of plain values, got others, and is left as it was: {error}"
+        ) from error
 
 
 def _write(path, data):

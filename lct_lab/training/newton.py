@@ -77,6 +77,16 @@ class SineNewton(torch.optim.Optimizer):
         for group in self.param_groups:
             group["samples"] = found
 
+    def add_param_group(self, param_group):
+        """Take the groups of the model's own parameters, and raise ValueError for any other."""
+        own = dict(self.model.named_parameters())
+        name, given = param_group.get("name"), list(param_group["params"])
+        if name not in own or len(given) != 1 or given[0] is not own[name]:
+            raise ValueError(
+                f"param_group must be one of the model's parameters by its name, got {name!r}"
+            )
+        super().add_param_group(param_group)
+
     def __getstate__(self):
         """What copies and pickles hold: torch's own leaves out what it does not know."""
         return super().__getstate__() | {"model": self.model}

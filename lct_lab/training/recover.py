@@ -121,6 +121,10 @@ def _require_sizes(model, n, m):
 def _frequencies(model, w):
     """The frequencies of a model's user, by name: one vector, or two of an untied model."""
     names = FREQUENCIES[:1] if model.tied else FREQUENCIES
+    try:
+        np.shape(w)
+    except ValueError:  # numpy's own, of sides of unequal length
+        raise ValueError(f"w must have sides of m = {model.m} each, got unequal ones") from None
     sides = [w] if model.tied else list(w) if np.ndim(w) == 2 or isinstance(w, tuple) else []
     if len(sides) != len(names):
         raise ValueError(

@@ -87,7 +87,7 @@ def require_objective(objective, model, batch):
         raise type(error)(sentence) from None
     dtype = model.w1.dtype
     if isinstance(signal, str):
-        return signal
+        return str(signal)  # plain, as a checkpoint stores it
     limits, sizes = torch.finfo(dtype), abs(signal).max(axis=1)
     least, most = min(sizes[sizes > 0], default=1.0), sizes.max()
     if least < limits.tiny**0.5 or most > limits.max**0.5:
