@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Hashable
+from functools import cache
 from numbers import Integral, Real
 from reprlib import repr as short
 
@@ -188,11 +189,17 @@ def _require_dense(name, value):
     _require_untransformed(name, value)
 
 
+@cache
+def _functorch():
+    """What torch asks of tensors inside torch.func, without a public name; found once."""
+    from torch._C import _functorch
+
+    return _functorch
+
+
 def _require_untransformed(name, value):
     """Raise for a tensor inside torch.func, which neither numpy nor finufft can read."""
-    from torch._C._functorch import is_functorch_wrapped_tensor  # torch has no public name for it
-
-    if is_functorch_wrapped_tensor(value):
+    if _functorch().is_functorch_wrapped_tensor(value):
         raise TypeError(
             f"{name} must be a tensor outside torch.func (vmap, grad, jacrev, jvp and the like), "
             "got one inside; use backward(), torch.autograd.grad or torch.autograd.functional"
@@ -201,9 +208,7 @@ def _require_untransformed(name, value):
 
 def require_one_gradient(gradient):
     """Raise where a backward pass is given many gradients at once, as one batched tensor."""
-    from torch._C._functorch import is_legacy_batchedtensor  # torch has no public name for it
-
-    if is_legacy_batchedtensor(gradient):
+    if _functorch().is_legacy_batchedtensor(gradient):
         raise TypeError(
             "gradients of the transform must be taken one at a time, vectorize=False or "
             "is_grads_batched=False, got a batch of them"

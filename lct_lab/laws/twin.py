@@ -22,6 +22,7 @@ ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
 FEWEST_DRAWS = 4
 MOST_OF_START = ENTRIES // FEWEST_DRAWS  # entries that one draw of a white twin gives
 WORK = 2**26  # of a twin with windows: its samples, times frequencies, times windows, times draws
+MOST_WORK = 4 * WORK  # of a single draw, for the sake of `SHORTEST`
 SHOWN = 32  # windows of each draw of it, or as many as a batch has
 SHORTEST = 256  # samples of it, at least: what is coloured needs some resolution
 MOST = 2048  # windows of a batch that are added up one by one
@@ -183,7 +184,8 @@ def of_windows(n, m, init, tied, x, batch):
     """
     rng = np.random.default_rng(0)
     shown = min(len(x), max(SHOWN // batch * batch, min(batch, MOST)))
-    n, m = size(n, m, max(SHORTEST, WORK // (ENTRIES * shown)))
+    one_draw = math.isqrt(MOST_WORK * n // (shown * m))  # the samples of a start that is all of it
+    n, m = size(n, m, max(WORK // (ENTRIES * shown), min(SHORTEST, one_draw)))
     draws = max(1, min(WORK // (n * m * shown), math.ceil(ENTRIES / m)))
     rows = np.arange(draws * shown) * len(x) // (draws * shown)
     parts = []
