@@ -1,6 +1,7 @@
 """The sentences that bad input gets: each names the argument, what was expected and what came."""
 
 import math
+import os
 from collections.abc import Hashable
 from functools import cache
 from numbers import Integral, Real
@@ -22,6 +23,29 @@ def require_size(name, value, least=1):
         bound = f"at least {least}" if value < least else f"at most {LARGEST}"
         raise ValueError(f"{name} must be {bound}, got {short(value)}")
     return int(value)
+
+
+def require_memory(numbers, **sizes):
+    """Raise unless so many numbers of double precision fit in this machine's memory.
+
+    numbers : at least so many will be held at once. sizes : the arguments that they hang on.
+    """
+    needed, there = 8 * numbers, memory()
+    if needed > there:
+        names, values = ", ".join(sizes), ", ".join(f"{n}={v}" for n, v in sizes.items())
+        raise ValueError(
+            f"{names} must leave all numbers within this machine's memory, {there / 1e9:.3g} GB, "
+            f"got {values}, of which they take {needed / 1e9:.3g} GB or more"
+        )
+
+
+@cache
+def memory():
+    """This machine's memory in bytes, infinite where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def _is_a(kind, value):
@@ -294,7 +318,11 @@ def require_table(name, table, keys=(), numbers=(), *, once=False):
         if table[column].isna().any():
             raise ValueError(f"{name} must have a {column} in every row, got rows without")
     for column in numbers:
-        _require_numbers(name, column, table[column])
+        require_numeric(name, table, column)
+        if not np.isfinite(table[column].to_numpy(dtype=float, na_value=np.nan)).all():
+            raise ValueError(
+                f"{name} must have finite numbers in {column}, got a NaN or an infinity"
+            )
     if once and (again := table.duplicated(list(keys))).any():
         first = table.loc[again, list(keys)].iloc[0]
         seen = ", ".join(f"{column} {value}" for column, value in first.items())
@@ -303,14 +331,14 @@ def require_table(name, table, keys=(), numbers=(), *, once=False):
         )
 
 
-def _require_numbers(name, column, values):
+def require_numeric(name, table, column):
+    """Raise unless a column is of real numbers, whatever they are; NaN is what is not known."""
     from pandas.api import types
 
+    values = table[column]
     if (
         not types.is_numeric_dtype(values)
         or types.is_bool_dtype(values)
         or values.dtype.kind == "c"
     ):
         raise TypeError(f"{name} must have real numbers in {column}, got {values.dtype}")
-    if not np.isfinite(values.to_numpy(dtype=float, na_value=np.nan)).all():
-        raise ValueError(f"{name} must have finite numbers in {column}, got a NaN or an infinity")

@@ -32,6 +32,7 @@ VERDICTS = ("within", "undecided", "outside")
 CONFIDENCE = 0.95  # of all the verdicts of one table together
 MOST = 1e15  # starts: what more of them would decide, none will
 WINDOWS = 64  # the fewest windows by which a recording is described
+DRAWN = 1 << 22  # samples of the windows drawn of it, beyond which starts share them
 # a gradient that cancels is measured as rounding: at most this share of its size if nothing cancels
 ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
 
@@ -63,7 +64,7 @@ def compare(
     anything is measured, and TypeError or ValueError naming an argument as `probe` does.
     """
     confidence = require_confidence(confidence)
-    inits = checks.require_size("inits", inits)
+    inits = probes.require_inits(inits)
     probes.require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
     checks.require_place(dtype, device)
     table = windows(signal, n, m, init=init, inits=inits, batch=batch, seed=seed)
@@ -82,7 +83,8 @@ def windows(signal, n, m, *, init, inits, batch, seed):
     if not isinstance(signal, str) or signal not in signals.RECORDINGS:
         return signal
     rng = starts.generator(seed, n, m, init, 0, "windows")
-    return signals.draw(signal, n, rng, batch=max(WINDOWS, inits * batch))
+    wanted = min(inits * batch, max(batch, DRAWN // n))
+    return signals.draw(signal, n, rng, batch=max(WINDOWS, wanted))
 
 
 def predicted(n, m, *, init, tied, amplitudes, signal, batch, dtype=torch.float64):

@@ -12,6 +12,7 @@ from lct_lab.checks import (
     require_amplitudes,
     require_choice,
     require_flag,
+    require_memory,
     require_number,
     require_size,
 )
@@ -118,6 +119,7 @@ def draw(n, m, *, init="random", tied=False, amplitudes=None, seed=0, index=0, j
     """
     require_choice("init", init, INITS)
     n, m = require_size("n", n), require_size("m", m)
+    require_memory(2 * m, m=m)
     seed, index = require_size("seed", seed, 0), require_size("index", index, 0)
     tied, amplitudes = require_flag("tied", tied), require_amplitudes(amplitudes)
     if jitter is not None and init != "jittered":

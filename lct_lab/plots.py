@@ -6,7 +6,7 @@ A table comes in, an Axes goes out.
 from contextlib import ExitStack
 
 from lct_lab import tables
-from lct_lab.checks import require_columns, require_number, require_size
+from lct_lab.checks import require_columns, require_number, require_numeric, require_size
 from lct_lab.init import GROUPS
 
 # Okabe and Ito's colours, told apart with any colour vision; each group keeps one colour and marker
@@ -192,10 +192,13 @@ def _require_matrix(values):
 
 
 def strips(table, *, value="mean_abs", by="group", ax=None):
-    """The spread of a gradient over inits: on a log axis a dot each, and their median as a bar."""
+    """The spread of a gradient over inits: on a log axis a dot each, and their median as a bar.
+
+    table : columns `by` and `value`. Raises TypeError or ValueError naming what does not fit.
+    """
     import numpy as np
 
-    require_columns("table", table, [by, value])
+    _require_numbers(table, [value], beside=[by])
     _require_a_logarithm(table, value)
     ax = _axes(ax)
     rng = np.random.default_rng(0)
@@ -211,6 +214,13 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     ax.set_xticks(range(len(names)), [SYMBOLS.get(name, name) for name in names])
     ax.grid(False, axis="x")
     return ax
+
+
+def _require_numbers(table, columns, beside=()):
+    """Raise unless a table has these columns, of real numbers, and those `beside` them."""
+    require_columns("table", table, [*beside, *columns])
+    for column in columns:
+        require_numeric("table", table, column)
 
 
 def _require_a_logarithm(table, column):
@@ -229,10 +239,13 @@ def scales(table, *, x, measured, predicted=None, error=None, by="group", ax=Non
     """Measured scale as markers on log axes, the predicted one a wide line underneath.
 
     `table` has one row per point with columns `x`, `by`, `measured` and, unless None, `predicted`
-    and `error`, a standard error: bars show two of them either way.
+    and `error`, a standard error: bars show two of them either way. Raises TypeError or ValueError
+    naming what does not fit.
     """
-    wanted = [x, by, measured, *(name for name in (predicted, error) if name is not None)]
-    require_columns("table", table, wanted)
+    wanted = [x, measured, *(name for name in (predicted, error) if name is not None)]
+    _require_numbers(table, wanted, beside=[by])
+    if error is not None and (table[error] < 0).any():
+        raise ValueError(f"table must have standard errors of at least 0 in {error}, got less")
     for column in (x, measured):
         _require_a_logarithm(table, column)
     ax = _axes(ax)
@@ -272,11 +285,13 @@ def measured(table, *, ax=None):
 def residuals(table, *, ax=None):
     """Measured over predicted, less one, of every group, on the band that its law promises.
 
-    table : as in `measured`, with the columns ratio, band and verdict besides. Where the verdict is
-    "outside", it is written beside the marker.
+    table : as in `measured`, with the columns ratio, band and verdict besides; ratio is NaN where
+    predicted is 0. Where the verdict is "outside", it is written beside the marker.
     """
-    columns = ["measured", "low", "high", "predicted", "ratio", "band", "verdict"]
-    _require_statistics(table, columns)
+    _require_statistics(table, ["measured", "low", "high", "predicted", "ratio", "band"])
+    require_columns("table", table, ["verdict"])
+    if (table["ratio"].notna() & ~(table["predicted"].abs() > 0)).any():
+        raise ValueError("table must have no ratio where predicted is 0 or missing, got one")
     ax = _axes(ax)
     shown = table[table["ratio"].notna()]
     for place, look, row in _places(shown):
@@ -298,7 +313,10 @@ def residuals(table, *, ax=None):
 
 
 def _require_statistics(table, columns):
-    require_columns("table", table, ["statistic", "group", *columns])
+    """Raise unless a table is of groups, with numbers in `columns`, measured between its ends."""
+    _require_numbers(table, columns, beside=["statistic", "group"])
+    if ((table["low"] > table["measured"]) | (table["measured"] > table["high"])).any():
+        raise ValueError("table must have measured between low and high, got it outside of them")
     if strange := sorted(set(map(str, table["group"])) - set(GROUPS)):
         raise ValueError(f"table must have groups of {', '.join(GROUPS)}, got {strange[0]}")
 

@@ -13,6 +13,7 @@ from lct_lab import init as inits
 
 TOGETHER = 1 << 16  # frequencies or samples drawn at once, for a block of inits
 BLOCK = 64  # inits of a block, at most
+NUMBERS = 96  # in the rows of one init, while they are joined
 WORTH = 1 << 17  # frequencies and samples, in all, from which other threads share the work
 
 
@@ -241,7 +242,7 @@ class Settings:
     ):
         """The settings in the form that the measurement takes; raises naming what does not fit."""
         _, place = checks.require_place(dtype, device)
-        return cls(
+        made = cls(
             n=checks.require_size("n", n),
             m=checks.require_size("m", m),
             seed=checks.require_size("seed", seed, 0),
@@ -254,6 +255,14 @@ class Settings:
             dtype=dtype,
             device=place,
         )
+        sizes = {"n": made.n, "m": made.m, "batch": made.batch}
+        checks.require_memory(made.numbers, **sizes)
+        return made
+
+    @property
+    def numbers(self):
+        """How many numbers the gradient of one init takes: measured, and rather too few."""
+        return 2 * self.n * self.batch + 24 * self.n + 8 * self.m
 
     @property
     def double(self):
@@ -308,6 +317,13 @@ def require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine):
     return settings.amplitudes, settings.signal
 
 
+def require_inits(inits):
+    """Return how many starts `probe` is asked for, or raise where its rows are beyond memory."""
+    count = checks.require_size("inits", inits)
+    checks.require_memory(count * NUMBERS, inits=count)
+    return count
+
+
 def probe(
     n,
     m,
@@ -342,7 +358,7 @@ def probe(
     """
     import pandas as pd
 
-    count = checks.require_size("inits", inits)
+    count = require_inits(inits)
     settings = Settings.checked(
         n,
         m,

@@ -6,7 +6,7 @@ from reprlib import repr as short
 import numpy as np
 
 from lct_lab import scaling
-from lct_lab.checks import require_choice, require_samples, require_size
+from lct_lab.checks import require_choice, require_memory, require_samples, require_size
 
 NOISES = ("uniform", "normal")
 
@@ -174,6 +174,7 @@ def draw(signal, n, rng, *, index=0, batch=1):
     Raises TypeError or ValueError naming the argument, also for a window longer than the recording.
     """
     signal = check(signal, n, batch)
+    require_memory(n * batch, n=n, batch=batch)
     index = None if index is None else require_size("index", index, 0)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy Generator, got {rng!r}")

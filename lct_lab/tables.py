@@ -20,6 +20,7 @@ from lct_lab import compiled, scaling
 from lct_lab.checks import (
     require_choice,
     require_columns,
+    require_memory,
     require_names,
     require_number,
     require_size,
@@ -168,6 +169,7 @@ def write_raw(table, path):
         saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
         if saved.columns.dtype == "category":  # which parquet does not have of columns' names
             saved.columns = list(saved.columns)
+        saved = _with_text_as_str(saved)
         saved.attrs = {"versions": provenance(), **table.attrs}
         json.dumps(saved.attrs)  # pandas would leave out what is no JSON, with a warning
         saved.attrs |= {"content": _content(saved)}
@@ -179,6 +181,29 @@ def write_raw(table, path):
     with whole(path) as unfinished:
         unfinished.write_bytes(data)
     return saved
+
+
+def _with_text_as_str(table):
+    """The table with text, in columns and their names, as reading gives it back.
+
+    It is of objects where pandas's option future.infer_string is off.
+    """
+    import pandas as pd
+
+    if not _infers_objects():
+        return table
+    text = pd.StringDtype(na_value=np.nan)
+    kinds = {name: pd.api.types.infer_dtype(column) for name, column in table.items()}
+    changed = table.astype({name: text for name, kind in kinds.items() if kind == "string"})
+    if pd.api.types.infer_dtype(changed.columns) == "string":
+        changed.columns = changed.columns.astype(text)
+    return changed
+
+
+def _infers_objects():
+    import pandas as pd
+
+    return pd.Series([""]).dtype == object
 
 
 def _require_frame(table):
@@ -203,8 +228,10 @@ def _require_the_same_back(table, data):
         for name, kind in table.dtypes.items()
         if not isinstance(name, str) or not (kind.kind in "biuf" or kind == "str")
     ]
-    if strange and _content(pd.read_parquet(io.BytesIO(data))) != table.attrs["content"]:
-        raise TypeError(f"{', '.join(strange)} would not be read as written")
+    with text_as_str():
+        if not strange or _content(pd.read_parquet(io.BytesIO(data))) == table.attrs["content"]:
+            return
+    raise TypeError(f"{', '.join(strange)} would not be read as written")
 
 
 def _encoded(table):
@@ -267,7 +294,7 @@ def text_as_str():
     """Text in columns of pandas's kind str, whatever the session's option is: hashes name it."""
     import pandas as pd
 
-    if pd.Series([""]).dtype != object:
+    if not _infers_objects():
         yield
         return
     with warnings.catch_warnings():  # that the option will go, with which this will
@@ -406,6 +433,7 @@ def bootstrap(values, statistic=np.median, draws=2000, level=0.95, seed=0):
         raise TypeError(f"statistic must be a function such as np.median, got {statistic!r}")
     draws, level, seed = _require_resampling(draws, level, seed)
     values = _require_list("values", values)
+    require_memory(2 * draws * len(values), draws=draws)
     rng = np.random.default_rng(seed)
     drawn = values[rng.integers(len(values), size=(draws, len(values)))]
     wanted = "statistic must be as numpy's, (values, axis) -> one number for each of the others"

@@ -7,6 +7,7 @@ import torch
 from lct_lab import nufft
 from lct_lab.checks import (
     require_choice,
+    require_memory,
     require_one_gradient,
     require_real_tensor,
     require_scalar,
@@ -96,6 +97,7 @@ def synthesize(X, n, a3, a4, w, *, engine="auto"):
         raise ValueError(
             f"X must have one coefficient per frequency, {m} along its last axis, got {got}"
         )
+    require_memory(X.shape[:-1].numel() * n, n=n)
     if resolve_engine(engine, X, w, n) == "nufft":
         return nufft.synthesize(X, n, a3, a4, w)
     first = a3 * X.sum(-1, keepdim=True)

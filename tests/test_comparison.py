@@ -154,6 +154,16 @@ def test_a_recording_is_one_table_of_windows_for_law_and_starts():
     assert set(np.round(windows.std(1), 12)) == {1.0} and len(signals.recording("ecg")) == 1
 
 
+def test_many_starts_share_the_windows_of_a_recording(monkeypatch):
+    options = dict(init="shuffled", inits=300, batch=2, seed=3)
+    assert len(comparison.windows("ecg", 64, 32, **options)) == 600
+    monkeypatch.setattr(comparison, "DRAWN", 64 * 100)
+    assert len(comparison.windows("ecg", 64, 32, **options)) == 100
+    assert len(comparison.windows("ecg", 64, 32, **options | {"batch": 150})) == 150
+    found = compare(64, 32, signal="ecg", **options)
+    assert "outside" not in set(found.table["verdict"])
+
+
 def test_rows_without_a_group_and_laws_with_two_are_a_sentence():
     raw, law = probe(33, 33, inits=3), lct_lab.predict(33, 33)
     for rows, known, words in (

@@ -8,7 +8,7 @@ import torch
 
 from lct_lab import gradients, laws, probe
 from lct_lab.init import draw
-from lct_lab.laws import medians, twin
+from lct_lab.laws import medians, prediction, twin
 
 ONES = (1, 1, 1, 1)
 NORMAL_PRODUCT = 0.3652  # the median of |Z Z'| of independent normal Z
@@ -111,6 +111,40 @@ def test_medians_of_a_batch(batch):
         assert abs(measured - predicted) < 0.04 * predicted + 3 * error, group
     of_one = laws.predict(128, 128, **options | {"batch": 1}).loc["w1", "median_abs"]
     assert abs(median(raw, "w1")[0] - of_one / batch**0.5) > 0.1 * of_one / batch**0.5
+
+
+def autoregression(rho, count, n):
+    """Windows (count, n) of x_j = ρ x_{j-1} + √(1 - ρ²) noise."""
+    noise = np.random.default_rng(1).standard_normal((count, n))
+    x = noise.copy()
+    for j in range(1, n):
+        x[:, j] = rho * x[:, j - 1] + (1 - rho**2) ** 0.5 * noise[:, j]
+    return x
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_medians_of_large_batches_of_a_table(kind):
+    x = autoregression(0.5, 2000, 128)
+    options = SETTINGS[kind] | dict(amplitudes=ONES, signal=x, batch=100)
+    raw, law = probe(128, 256, inits=200, **options), laws.predict(128, 256, **options)
+    for group in law.index[4:]:
+        measured, error = median(raw, group)
+        predicted = law.loc[group, "median_abs"]
+        assert abs(measured - predicted) < 0.08 * predicted + 3 * error, group
+
+
+def test_large_batches_keep_what_of_a_small_start_is_there_at_a_larger_size(monkeypatch):
+    options = dict(amplitudes=ONES, signal=autoregression(-0.7, 2000, 512), batch=300)
+    whole = laws.predict(512, 512, **options)["median_abs"]
+
+    def of_a_quarter():
+        prediction._KNOWN.clear()
+        return laws.predict(512, 512, **options)["median_abs"].loc[["w1", "w2"]]
+
+    monkeypatch.setattr(twin, "WORK_OF_BATCHES", 2**28)
+    np.testing.assert_allclose(of_a_quarter(), whole.loc[["w1", "w2"]], rtol=0.1)
+    monkeypatch.setattr(twin, "_kept", lambda gram, chance, share: gram)
+    assert (of_a_quarter() > 1.1 * whole.loc[["w1", "w2"]]).all()
 
 
 @pytest.mark.parametrize("signs", (True, False))

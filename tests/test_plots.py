@@ -201,6 +201,11 @@ def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, 
             lambda rows: plots.strips(rows, value=["rms"]),
             "table must be asked for columns by their",
         ),
+        (
+            lambda rows: plots.strips(rows, value="group"),
+            "must have real numbers in group, got str",
+        ),
+        (lambda rows: plots.scales(rows, x="group", measured="rms"), "real numbers in group, got"),
         (lambda rows: plots.slope(3, 1, (1, 1)), "ax must be a matplotlib Axes, got int"),
         (lambda rows: plots.slope(None, 1, 3), "anchor must be two numbers, got 3"),
         (lambda rows: plots.slope(None, "a", (1, 1)), "power must be a real number, got 'a'"),
@@ -216,6 +221,21 @@ def test_what_cannot_be_drawn_is_a_sentence(draw, words):
 POINTS = pd.DataFrame({"n": [1, 10], "group": "w1", "rms": [-3.0, 0.0], "mean_abs": np.nan})
 
 
+STATISTICS = pd.DataFrame(
+    {
+        "statistic": ["rms"],
+        "group": ["a1"],
+        "measured": [1.0],
+        "low": [0.5],
+        "high": [1.5],
+        "predicted": [1.0],
+        "ratio": [1.0],
+        "band": [0.1],
+        "verdict": ["within"],
+    }
+)
+
+
 @pytest.mark.parametrize(
     "draws, words",
     [
@@ -225,6 +245,18 @@ POINTS = pd.DataFrame({"n": [1, 10], "group": "w1", "rms": [-3.0, 0.0], "mean_ab
         (lambda: plots.scales(POINTS, x="n", measured="rms"), "number above 0 in rms, for a log"),
         (lambda: plots.scales(POINTS, x="rms", measured="n"), "number above 0 in rms, for a log"),
         (lambda: plots.strips(POINTS), "number above 0 in mean_abs, for a log axis, got none"),
+        (
+            lambda: plots.scales(POINTS.assign(e=-1.0), x="n", measured="n", error="e"),
+            "standard errors of at least 0 in e, got less",
+        ),
+        (
+            lambda: plots.measured(STATISTICS.assign(low=2.0)),
+            "measured between low and high, got it outside",
+        ),
+        (
+            lambda: plots.residuals(STATISTICS.assign(predicted=0.0)),
+            "table must have no ratio where predicted is 0 or missing, got one",
+        ),
         (lambda: plots.slope(None, 1, (0, 1)), r"anchor must have its x0 above 0, got \(0, 1\)"),
     ],
 )

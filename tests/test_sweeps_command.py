@@ -251,6 +251,16 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     assert (found.stdout, found.stderr) == ("0 done, 3000 left, 0 failed, 0 damaged\n", "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "plan-0.json").write_text(json.dumps([f"8x8-random-00000000-{'0' * 16}.parquet"]))
+    program = [sys.executable, "-m", "lct_lab", "status", tmp_path]
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True)
+    wanted = "standard output cannot be written: No space left on device\n"
+    assert (found.returncode, found.stderr) == (1, wanted)
+
+
 @pytest.mark.parametrize("names", ([], ["../a.parquet"], ["/etc/passwd"], [3], {"a.parquet": 1}))
 def test_a_plan_that_names_no_shards_is_damage(refused, tmp_path, names):
     (tmp_path / "plan-0.json").write_text(json.dumps(names))

@@ -412,3 +412,19 @@ def test_a_summary_by_what_it_makes_itself_is_refused(by):
 def test_a_statistic_that_is_none_is_named(statistic):
     with pytest.raises(TypeError, match="statistic must be as numpy's"):
         tables.bootstrap([1.0, 2.0, 3.0], statistic, draws=10)
+
+
+@pytest.mark.filterwarnings("ignore:.*future.infer_string")
+def test_raw_rows_are_the_same_whatever_pandas_makes_of_text(tmp_path):
+    saved = []
+    for infers in (True, False):
+        with pd.option_context("future.infer_string", infers):
+            rows = pd.DataFrame({"group": ["a1", "w1"], "rms": [1.0, 2.0]})
+            tables.write_raw(rows, tmp_path / "rows.parquet")
+            saved.append((tmp_path / "rows.parquet").read_bytes())
+            assert tables.read(tmp_path / "rows.parquet")["group"].tolist() == ["a1", "w1"]
+    assert saved[0] == saved[1]
+    with pd.option_context("future.infer_string", False):
+        with pytest.raises(TypeError, match="table must have columns of one type each"):
+            mixed = pd.DataFrame({"group": ["a1", ("w1",)]})
+            tables.write_raw(mixed, tmp_path / "mixed.parquet")

@@ -13,10 +13,12 @@ TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are mea
 TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
 SPIKES, SPIKES_MEDIAN = 0.006, 0.015  # of a table, times its excess kurtosis: windows unlike others
 RESOLVED = 3.0  # of a table: κ over the smaller of N and M, which have to resolve its spectrum
+PARTS = 2.0  # of a mean that is a difference: so many times that of one
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
 ONE_X0 = 0.64  # of the median where x_0 alone makes it, times that share squared
+NORMAL_MEDIAN = 0.6745  # of the size of a normal number, over its rms
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
@@ -32,7 +34,8 @@ def bands(s, coupling, laws, weight, batch):
             small = coupling.module.small_sizes(s)
             band, median = max(band, corner, small), max(median, corner, small)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2)
-            left = coupling.module.floor_band(s) * floor_share(law, weight, batch)
+            floor = coupling.module.floor_band(s) + unresolved(s)
+            left = floor * floor_share(law, weight, batch)
             band, median = max(band, left), max(median, left)
         elif group in missing:
             square = _average(total(law.square), weight)
@@ -40,7 +43,8 @@ def bands(s, coupling, laws, weight, batch):
             rough = _widening(of_rough(s, matrix, group), square, weight)
             band = band + (rough > SLIGHT) * rough
             band = max(band, (more > SHOWS) * more)
-        found[group] = max(band, cancellation(s, law, weight)), median
+        left = cancellation(s, law, weight, batch)
+        found[group] = max(band, left), max(median, left / NORMAL_MEDIAN)
     return found
 
 
@@ -49,10 +53,17 @@ def least(s, coupling, group):
     band, median = coupling.band(group), coupling.median_band
     if s.signal.windows is None:
         return band, median
-    wider = max(RESOLVED * s.signal.colour / min(s.n, s.m), coupling.aligned(s) * TABLE_ON_GRID)
+    wider = max(unresolved(s), coupling.aligned(s) * TABLE_ON_GRID)
     excess = s.signal.excess
     of_rms = max(band, TABLE, wider, SPIKES * excess)
     return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess)
+
+
+def unresolved(s):
+    """How far off a law is whose N or M does not resolve the spectrum; 0 of noise by name."""
+    if s.signal.windows is None:
+        return 0.0
+    return RESOLVED * s.signal.colour / min(s.n, s.m)
 
 
 def floor_share(law, weight, batch):
@@ -62,13 +73,16 @@ def floor_share(law, weight, batch):
     return left / own if own else 0.0
 
 
-def cancellation(s, law, weight):
-    """Of a table: `TABLE` of what the mean is a difference of, over the rms; 0 of noise by name."""
+def cancellation(s, law, weight, batch):
+    """Of a table: what its mean is a difference of may be off by so much, over the rms.
+
+    By `TABLE`, or by all that several parts miss of the spectrum together; 0 of noise by name.
+    """
     if s.signal.windows is None:
         return 0.0
     parts = sum(abs(_average(value, weight)) for value in law.mean.values())
-    rms = np.sqrt(_average(total(law.square), weight))
-    return TABLE * parts / rms if rms else 0.0
+    rms = np.sqrt(_average(total(law.mean_square(batch)), weight))
+    return max(TABLE, PARTS * unresolved(s)) * parts / rms if rms else 0.0
 
 
 def missing_in_a4(s, matrix):

@@ -3,8 +3,9 @@
 A median needs the distribution of a gradient, and that hangs on how the vectors that make it lie to
 each other, frequency by frequency. So frequencies are drawn, always the same, of at most as many
 samples as is quick, at the same N/M. White noise is not drawn: its inner products with the vectors
-are known (`White`). Of a table its own windows are taken (`Windows`). What changes with the size is
-scaled or thinned out: notebook 07 ("The median") derives how.
+are known (`White`). Of a table its own windows are taken (`Windows`), or of large batches their
+second moments (`Batches`). What changes with the size is scaled or thinned out: notebook 07 ("The
+median") derives how.
 """
 
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.linalg import toeplitz
 
 from lct_lab.init import INITS
 
@@ -22,10 +24,10 @@ ENTRIES = 6144  # frequencies of all draws of a white twin together, at least
 FEWEST_DRAWS = 4
 MOST_OF_START = ENTRIES // FEWEST_DRAWS  # entries that one draw of a white twin gives
 WORK = 2**26  # of a twin with windows: its samples, times frequencies, times windows, times draws
-MOST_WORK = 4 * WORK  # of a single draw, for the sake of `SHORTEST`
-SHOWN = 32  # windows of each draw of it, or as many as a batch has
+SHOWN = 32  # windows of each draw of it, and the most of a batch that are added up one by one
 SHORTEST = 256  # samples of it, at least: what is coloured needs some resolution
-MOST = 2048  # windows of a batch that are added up one by one
+WORK_OF_BATCHES = 2**31  # of a twin with second moments: its samples², times frequencies and draws
+FEWEST_STARTS, MOST_STARTS_OF_BATCHES = 16, 64  # of it: each leaves something of its own
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
 ROUNDING = 1e-12  # of squared parts of a vector, where they cancel
@@ -62,18 +64,9 @@ class White:
     overlap: np.ndarray
     chance: np.ndarray
 
-    def kept(self, share):
-        """The Gram matrices where w_k and w̃_k meet by chance in a `share` of the entries alone."""
-        apart = self.chance >= share
-        gram = self.gram.copy()
-        for one, other in PAIRED:
-            gram[apart, one, other] = 0
-            gram[apart, other, one] = 0
-        return gram
-
     def median(self, vectors, share, batch):
         """The median of |Σ_i λ_i χ²_B,i/B| over entries and signals, `eigenvalues` of vectors."""
-        values = eigenvalues(self.kept(share), vectors)
+        values = eigenvalues(_kept(self.gram, self.chance, share), vectors)
         return _median_of_squares(values, batch)
 
 
@@ -103,10 +96,6 @@ class Windows:
         values = sum(u * v for u, v in zip(factors[::2], factors[1::2], strict=True))
         shown, averaged = self.first.shape[1], max(1, round(share * batch))
         scale = math.sqrt(averaged / batch)
-        if averaged > shown:
-            mixed = np.stack(factors, axis=1)
-            gram = mixed @ mixed.transpose(0, 2, 1) / shown
-            return scale * _median_of_squares(_paired_eigenvalues(gram), averaged)
         whole = shown // averaged * averaged
         batches = values[:, :whole].reshape(-1, self.m, whole // averaged, averaged)
         return scale * np.median(np.median(np.abs(batches.mean(axis=3)), axis=1))
@@ -117,6 +106,47 @@ class Windows:
         return of_later + np.reshape(first, (-1, 1)) * self.first
 
 
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Drawn frequencies of some starts, on batches of many windows of a table.
+
+    A mean over so many is as of normal signals with the second moments of the windows.
+
+    n, m     its size
+    starts   how many
+    gram     (entries, 8, 8), E of the products of the vectors with a window; the last is x_0
+    overlap  (entries, 2), chance (entries,), as of `White`
+    """
+
+    n: int
+    m: int
+    starts: int
+    gram: np.ndarray
+    overlap: np.ndarray
+    chance: np.ndarray
+
+    def median(self, vectors, share, batch):
+        """The median over starts of that of |Σ_i λ_i χ²_B,i/B| over entries and batches."""
+        gram = _kept(self.gram, self.chance, share)
+        mix = np.zeros((len(self.gram), len(vectors), self.gram.shape[1]))
+        for row, (parts, first) in enumerate(vectors):
+            mix[:, row, list(parts)] = list(parts.values())
+            mix[:, row, -1] = first
+        values = _paired_eigenvalues(mix @ gram @ mix.transpose(0, 2, 1))
+        sizes = np.abs(_sums_of_squares(values, batch))
+        return np.median(np.median(sizes.reshape(self.starts, -1), axis=1))
+
+
+def _kept(gram, chance, share):
+    """Gram matrices where w_k and w̃_k meet by chance in a `share` of the entries alone."""
+    apart = chance >= share
+    found = gram.copy()
+    for one, other in PAIRED:
+        found[apart, one, other] = 0
+        found[apart, other, one] = 0
+    return found
+
+
 # --- drawing --------------------------------------------------------------------------------------
 
 
@@ -124,6 +154,8 @@ def twin_of(s, init, tied, batch):
     """The twin of a `Setting`."""
     if s.signal.windows is None:
         return white(*size(s.n, s.m, SAMPLES), init, tied)
+    if batch > SHOWN:
+        return of_batches(s.n, s.m, init, tied, s.signal)
     return of_windows(s.n, s.m, init, tied, s.signal.windows, batch)
 
 
@@ -151,8 +183,12 @@ def white(n, m, init, tied):
     draws = max(FEWEST_DRAWS, math.ceil(ENTRIES / m))
     parts = [_on_white(_waves_of(n, m, init, tied, rng)) for _ in range(draws)]
     gram, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
-    chance = rng.permutation(np.arange(len(gram)) + 0.5) / len(gram)
-    return White(n, m, gram, overlap, chance)
+    return White(n, m, gram, overlap, _chance(len(gram), rng))
+
+
+def _chance(count, rng):
+    """Numbers even in (0, 1), in a random order."""
+    return rng.permutation(np.arange(count) + 0.5) / count
 
 
 def _on_white(waves):
@@ -181,11 +217,11 @@ def of_windows(n, m, init, tied, x, batch):
 
     A median over frequencies whose powers differ by decades needs many of them, each on a few
     windows; and many windows in all, since they differ as well. So every start has its own.
+    batch : `SHOWN` at most.
     """
     rng = np.random.default_rng(0)
-    shown = min(len(x), max(SHOWN // batch * batch, min(batch, MOST)))
-    one_draw = math.isqrt(MOST_WORK * n // (shown * m))  # the samples of a start that is all of it
-    n, m = size(n, m, max(WORK // (ENTRIES * shown), min(SHORTEST, one_draw)))
+    shown = min(len(x), SHOWN // batch * batch)
+    n, m = size(n, m, max(WORK // (ENTRIES * shown), SHORTEST))
     draws = max(1, min(WORK // (n * m * shown), math.ceil(ENTRIES / m)))
     rows = np.arange(draws * shown) * len(x) // (draws * shown)
     parts = []
@@ -198,15 +234,54 @@ def of_windows(n, m, init, tied, x, batch):
     return Windows(n, m, *(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _on_windows(waves, later):
-    """Products with windows and overlaps of one start, later (n - 1, windows)."""
-    front, slope, back, back_slope = waves
-    coefficients = front @ later
+def of_batches(n, m, init, tied, signal):
+    """The `Batches` of the moments of a table."""
+    rng = np.random.default_rng(0)
+    affordable = round((WORK_OF_BATCHES / FEWEST_STARTS * n / m) ** (1 / 3))
+    n, m = size(n, m, max(SHORTEST, affordable))
+    draws = min(max(1, WORK_OF_BATCHES // (n * n * m)), MOST_STARTS_OF_BATCHES)
+    count = min(m, math.ceil(ENTRIES / draws))
+    kept = np.arange(count) * m // count
+    signals = _of_same_moments(signal, n)
+    parts = [_moments_on(_waves_of(n, m, init, tied, rng), signals, kept) for _ in range(draws)]
+    gram, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Batches(n, m, draws, gram, overlap, _chance(len(gram), rng))
+
+
+def _of_same_moments(signal, n):
+    """As many signals as samples, (n, n) in columns, whose sum of products is E x_i x_j.
+
+    As of stationary noise, for which windows averaged over all places leave little noise in it.
+    """
+    r = signal.spectrum.r
+    terms = np.maximum(len(r) - 1 - np.arange(len(r)), 1)
+    autocorrelation = r * (len(r) - 1) / terms
+    values, vectors = np.linalg.eigh(toeplitz(autocorrelation[:n]))
+    signals = np.sqrt(signal.variance * np.maximum(values, 0)) * vectors
+    signals[0] *= np.sqrt(signal.first_variance / signal.variance)
+    return signals
+
+
+def _moments_on(waves, signals, kept):
+    """Gram matrices and overlaps of the entries `kept` of one start, signals (n, count)."""
+    seen, overlap = _on_windows(waves, signals[1:], kept)
+    first = np.broadcast_to(signals[0], (len(seen), 1, signals.shape[1]))
+    vectors = np.concatenate([seen, first], axis=1)
+    return vectors @ vectors.transpose(0, 2, 1), overlap
+
+
+def _on_windows(waves, later, kept=slice(None)):
+    """Products with windows and overlaps of one start's entries `kept`, later (n - 1, windows)."""
+    front, _, back, _ = waves
+    P, coefficients = back.mean(0), front @ later
     K_later = 2 / len(front) * back.T @ coefficients
-    row = np.broadcast_to(coefficients.mean(0), coefficients.shape)
+    row = coefficients.mean(0)
+    _, slope, back, back_slope = (wave[kept] for wave in waves)
+    coefficients = coefficients[kept]
+    row = np.broadcast_to(row, coefficients.shape)
     seen = [slope @ later, row, back @ K_later, back @ later, coefficients]
     seen = np.stack([*seen, back_slope @ K_later, back_slope @ later], axis=1)
-    return seen, _overlap(back, back_slope, back.mean(0))
+    return seen, _overlap(back, back_slope, P)
 
 
 def _waves_of(n, m, init, tied, rng):
@@ -267,8 +342,13 @@ def _paired_eigenvalues(G):
 
 
 def _median_of_squares(values, batch):
+    return np.median(np.abs(_sums_of_squares(values, batch)))
+
+
+def _sums_of_squares(values, batch):
+    """Drawn Σ_i λ_i χ²_B,i/B, (entries, `SIGNALS`)."""
     drawn = chi_squares(batch, *values.shape)
-    return np.median(np.abs(np.einsum("ki,kiq->kq", values, drawn)))
+    return np.einsum("ki,kiq->kq", values, drawn)
 
 
 @lru_cache(maxsize=8)

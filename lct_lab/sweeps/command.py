@@ -96,6 +96,8 @@ def _say(text):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(UNREAD)
+    except OSError as error:
+        raise OSError(f"standard output cannot be written: {error.strerror}") from None
 
 
 def _signal(given):

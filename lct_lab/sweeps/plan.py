@@ -101,6 +101,7 @@ def _entries(name, value):
 def _blocks_of_one(n, m, init, inits, size, settings):
     from lct_lab import probes
 
+    probes.require_inits(min(size, inits))
     amplitudes, signal = probes.require_settings(n, m, init, **settings)
     checked = {
         "tied": bool(settings["tied"]),

@@ -8,9 +8,16 @@ import numpy as np
 import torch
 
 from lct_lab import nufft, transform
-from lct_lab.checks import require_number, require_real_tensor, require_scalar, require_size
+from lct_lab.checks import (
+    require_memory,
+    require_number,
+    require_real_tensor,
+    require_scalar,
+    require_size,
+)
 
 LARGEST = 1e150  # of numbers that are squared
+NUMBERS = 16  # a sample that the sums of a tied loss take, or more
 
 
 @transform.eager
@@ -34,7 +41,8 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     Returns a scalar tensor, differentiable any number of times in everything but n.
     Raises ValueError or TypeError naming an argument that is not finite or does not fit.
     """
-    require_size("n", n)
+    n = require_size("n", n)
+    require_memory(NUMBERS * n, n=n)
     require_real_tensor("w1", w1, dims=1)
     m = len(w1)
     scale = 1 / math.sqrt(n * m) if scale is None else _with_square("scale", scale)

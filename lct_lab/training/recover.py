@@ -6,7 +6,7 @@ from inspect import signature
 import numpy as np
 import torch
 
-from lct_lab.checks import require_choice, require_size
+from lct_lab.checks import require_choice, require_memory, require_size
 from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training.fit import fit
@@ -15,6 +15,7 @@ from lct_lab.training.rates import OPTIMIZERS
 from lct_lab.training.schedules import CoarseToFine, LookBack
 from lct_lab.training.settings import require_model
 
+NUMBERS = 100  # a sample that training holds: measured, and rather too few
 ROUNDS = 8  # looks back at most; one or two are enough
 
 
@@ -54,6 +55,7 @@ def recover(
         raise TypeError(f"recover() got an unexpected keyword argument {min(unknown)!r}")
     n = require_size("n", n)
     m = n if m is None else require_size("m", m)
+    require_memory(NUMBERS * n, n=n)
     if model is None:
         model = LCT(n, m, init=init, tied=tied, seed=seed, dtype=torch.float64)
     _require_sizes(model, n, m)
