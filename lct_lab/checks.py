@@ -34,8 +34,8 @@ def require_memory(numbers, **sizes):
     if needed > there:
         names, values = ", ".join(sizes), ", ".join(f"{n}={v}" for n, v in sizes.items())
         raise ValueError(
-            f"{names} must leave all numbers within this machine's memory, {there / 1e9:.3g} GB, "
-            f"got {values}, of which they take {needed / 1e9:.3g} GB or more"
+            f"{names} must be such that this machine's memory, {there / 1e9:.3g} GB, is enough, "
+            f"got {values}, which take {needed / 1e9:.3g} GB or more"
         )
 
 

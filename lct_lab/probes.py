@@ -255,14 +255,10 @@ class Settings:
             dtype=dtype,
             device=place,
         )
-        sizes = {"n": made.n, "m": made.m, "batch": made.batch}
-        checks.require_memory(made.numbers, **sizes)
+        # of one init: measured, and rather too few
+        numbers = 2 * made.n * made.batch + 24 * made.n + 8 * made.m
+        checks.require_memory(numbers, n=made.n, m=made.m, batch=made.batch)
         return made
-
-    @property
-    def numbers(self):
-        """How many numbers the gradient of one init takes: measured, and rather too few."""
-        return 2 * self.n * self.batch + 24 * self.n + 8 * self.m
 
     @property
     def double(self):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.signal import lfilter
+from coloured import autoregression
 
 from lct_lab import comparison, laws, probe, signals
 from lct_lab.laws import scalars, shuffled, spectrum
@@ -18,12 +18,6 @@ KINDS = [
     ("shuffled", False),
     ("orthogonal", False),
 ]
-
-
-def autoregression(rho, rows, n, seed=0):
-    """Stationary rows of x_n = ρ x_{n-1} + …, of variance 1."""
-    noise = np.random.default_rng(seed).standard_normal((rows, n + 200))
-    return np.ascontiguousarray(lfilter([(1 - rho**2) ** 0.5], [1, -rho], noise)[:, 200:])
 
 
 def misses(raw, law):

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from coloured import autoregression
 
-from lct_lab import gradients, laws, probe
+from lct_lab import comparison, gradients, laws, probe
 from lct_lab.init import draw
 from lct_lab.laws import medians, prediction, twin
 
@@ -113,15 +114,6 @@ def test_medians_of_a_batch(batch):
     assert abs(median(raw, "w1")[0] - of_one / batch**0.5) > 0.1 * of_one / batch**0.5
 
 
-def autoregression(rho, count, n):
-    """Windows (count, n) of x_j = ρ x_{j-1} + √(1 - ρ²) noise."""
-    noise = np.random.default_rng(1).standard_normal((count, n))
-    x = noise.copy()
-    for j in range(1, n):
-        x[:, j] = rho * x[:, j - 1] + (1 - rho**2) ** 0.5 * noise[:, j]
-    return x
-
-
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_medians_of_large_batches_of_a_table(kind):
     x = autoregression(0.5, 2000, 128)
@@ -133,18 +125,31 @@ def test_medians_of_large_batches_of_a_table(kind):
         assert abs(measured - predicted) < 0.08 * predicted + 3 * error, group
 
 
-def test_large_batches_keep_what_of_a_small_start_is_there_at_a_larger_size(monkeypatch):
-    options = dict(amplitudes=ONES, signal=autoregression(-0.7, 2000, 512), batch=300)
-    whole = laws.predict(512, 512, **options)["median_abs"]
+def test_medians_of_large_batches_are_of_the_windows_there_are_not_of_stationary_ones():
+    shared = dict(init="shuffled", batch=400)
+    x = comparison.windows("ecg", 200, 100, inits=100, seed=1, **shared)
+    options = shared | dict(amplitudes=ONES, signal=x)
+    raw, law = probe(200, 100, inits=100, **options), laws.predict(200, 100, **options)
+    for group in ("w1", "w2"):
+        measured, error = median(raw, group)
+        predicted = law.loc[group, "median_abs"]
+        assert abs(measured - predicted) < 0.08 * predicted + 3 * error, group
 
-    def of_a_quarter():
+
+@pytest.mark.parametrize("kind", ("sorted", "shuffled"))
+def test_large_batches_of_a_long_table_of_white_noise_are_those_of_white_noise(kind, monkeypatch):
+    monkeypatch.setattr(prediction, "_KNOWN", {})
+    options = SETTINGS[kind] | dict(amplitudes=ONES, batch=300)
+    x = np.random.default_rng(0).standard_normal((600, 2048))
+
+    def medians_of(signal):
         prediction._KNOWN.clear()
-        return laws.predict(512, 512, **options)["median_abs"].loc[["w1", "w2"]]
+        return laws.predict(2048, 2048, signal=signal, **options)["median_abs"].loc[["w1", "w2"]]
 
-    monkeypatch.setattr(twin, "WORK_OF_BATCHES", 2**28)
-    np.testing.assert_allclose(of_a_quarter(), whole.loc[["w1", "w2"]], rtol=0.1)
-    monkeypatch.setattr(twin, "_kept", lambda gram, chance, share: gram)
-    assert (of_a_quarter() > 1.1 * whole.loc[["w1", "w2"]]).all()
+    white = medians_of("normal")
+    np.testing.assert_allclose(medians_of(x), white, rtol=0.08)
+    monkeypatch.setattr(twin, "_parted", lambda gram, entries: gram)  # too many meet if small
+    assert (medians_of(x) > 1.1 * white).all()
 
 
 @pytest.mark.parametrize("signs", (True, False))

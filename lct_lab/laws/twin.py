@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import toeplitz
 
 from lct_lab.init import INITS
 
@@ -26,7 +25,9 @@ MOST_OF_START = ENTRIES // FEWEST_DRAWS  # entries that one draw of a white twin
 WORK = 2**26  # of a twin with windows: its samples, times frequencies, times windows, times draws
 SHOWN = 32  # windows of each draw of it, and the most of a batch that are added up one by one
 SHORTEST = 256  # samples of it, at least: what is coloured needs some resolution
-WORK_OF_BATCHES = 2**31  # of a twin with second moments: its samples², times frequencies and draws
+WORK_OF_BATCHES = 2**31  # of a twin with second moments: its samples², times frequencies and starts
+ROWS = 2**14  # windows at most whose second moments are taken
+LEAST_SCATTER = 1e-9  # of a batch about the mean of its table
 FEWEST_STARTS, MOST_STARTS_OF_BATCHES = 16, 64  # of it: each leaves something of its own
 QUANTILES = 4096  # of χ², of which each entry draws SIGNALS for each of its eigenvalues
 SIGNALS = 64
@@ -66,7 +67,7 @@ class White:
 
     def median(self, vectors, share, batch):
         """The median of |Σ_i λ_i χ²_B,i/B| over entries and signals, `eigenvalues` of vectors."""
-        values = eigenvalues(_kept(self.gram, self.chance, share), vectors)
+        values = eigenvalues(_parted(self.gram, self.chance >= share), vectors)
         return _median_of_squares(values, batch)
 
 
@@ -114,36 +115,44 @@ class Batches:
 
     n, m     its size
     starts   how many
-    gram     (entries, 8, 8), E of the products of the vectors with a window; the last is x_0
+    rows     windows of which the second moments are
+    gram     (entries, 8, 8), mean products of the vectors with a window; the last is x_0
     overlap  (entries, 2), chance (entries,), as of `White`
     """
 
     n: int
     m: int
     starts: int
+    rows: int
     gram: np.ndarray
     overlap: np.ndarray
     chance: np.ndarray
 
     def median(self, vectors, share, batch):
-        """The median over starts of that of |Σ_i λ_i χ²_B,i/B| over entries and batches."""
-        gram = _kept(self.gram, self.chance, share)
+        """The median over starts of that of |Σ_i λ_i χ²_B,i/B| over entries and batches.
+
+        A batch of B rows scatters about the mean of all rows by 1/B - 1/rows; and by 1/B where w_k
+        and w̃_k are parted, which takes what that mean is with them.
+        """
+        parted = self.chance >= share
+        gram = _parted(self.gram, parted)
         mix = np.zeros((len(self.gram), len(vectors), self.gram.shape[1]))
         for row, (parts, first) in enumerate(vectors):
             mix[:, row, list(parts)] = list(parts.values())
             mix[:, row, -1] = first
         values = _paired_eigenvalues(mix @ gram @ mix.transpose(0, 2, 1))
-        sizes = np.abs(_sums_of_squares(values, batch))
-        return np.median(np.median(sizes.reshape(self.starts, -1), axis=1))
+        scatter = max(1 / batch - 1 / self.rows, LEAST_SCATTER)
+        about_mean = _sums_of_squares(values, 1 / scatter)
+        sums = np.where(parted[:, None], _sums_of_squares(values, batch), about_mean)
+        return np.median(np.median(np.abs(sums).reshape(self.starts, -1), axis=1))
 
 
-def _kept(gram, chance, share):
-    """Gram matrices where w_k and w̃_k meet by chance in a `share` of the entries alone."""
-    apart = chance >= share
+def _parted(gram, entries):
+    """Gram matrices where w_k and w̃_k do not meet by chance in some `entries`."""
     found = gram.copy()
     for one, other in PAIRED:
-        found[apart, one, other] = 0
-        found[apart, other, one] = 0
+        found[entries, one, other] = 0
+        found[entries, other, one] = 0
     return found
 
 
@@ -155,7 +164,7 @@ def twin_of(s, init, tied, batch):
     if s.signal.windows is None:
         return white(*size(s.n, s.m, SAMPLES), init, tied)
     if batch > SHOWN:
-        return of_batches(s.n, s.m, init, tied, s.signal)
+        return of_batches(s.n, s.m, init, tied, s.signal.windows)
     return of_windows(s.n, s.m, init, tied, s.signal.windows, batch)
 
 
@@ -196,8 +205,8 @@ def _on_white(waves):
     front, _, back, _ = waves
     row, P = front.mean(0), back.mean(0)
     through = _through(front, back)
-    count = min(len(front), MOST_OF_START)
-    front, slope, back, back_slope = (wave[np.arange(count) * len(wave) // count] for wave in waves)
+    kept = _evenly(len(front), MOST_OF_START)
+    front, slope, back, back_slope = (wave[kept] for wave in waves)
     vectors = [slope, np.broadcast_to(row, front.shape), through(back), back, front]
     vectors = np.stack([*vectors, through(back_slope), back_slope], axis=1)
     return vectors @ vectors.transpose(0, 2, 1), _overlap(back, back_slope, P)
@@ -234,32 +243,29 @@ def of_windows(n, m, init, tied, x, batch):
     return Windows(n, m, *(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def of_batches(n, m, init, tied, signal):
-    """The `Batches` of the moments of a table."""
+def of_batches(n, m, init, tied, x):
+    """The `Batches` of a table x (windows, n)."""
     rng = np.random.default_rng(0)
     affordable = round((WORK_OF_BATCHES / FEWEST_STARTS * n / m) ** (1 / 3))
     n, m = size(n, m, max(SHORTEST, affordable))
-    draws = min(max(1, WORK_OF_BATCHES // (n * n * m)), MOST_STARTS_OF_BATCHES)
-    count = min(m, math.ceil(ENTRIES / draws))
-    kept = np.arange(count) * m // count
-    signals = _of_same_moments(signal, n)
-    parts = [_moments_on(_waves_of(n, m, init, tied, rng), signals, kept) for _ in range(draws)]
+    starts = min(max(1, WORK_OF_BATCHES // (n * n * m)), MOST_STARTS_OF_BATCHES)
+    kept, rows = _evenly(m, math.ceil(ENTRIES / starts)), _evenly(len(x), ROWS)
+    signals = _of_same_moments(cut_of(x, rows, n, rng))
+    parts = [_moments_on(_waves_of(n, m, init, tied, rng), signals, kept) for _ in range(starts)]
     gram, overlap = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Batches(n, m, draws, gram, overlap, _chance(len(gram), rng))
+    return Batches(n, m, starts, len(rows), gram, overlap, _chance(len(gram), rng))
 
 
-def _of_same_moments(signal, n):
-    """As many signals as samples, (n, n) in columns, whose sum of products is E x_i x_j.
+def _evenly(count, most):
+    """Which of `count` to take, `most` of them or all."""
+    taken = min(count, most)
+    return np.arange(taken) * count // taken
 
-    As of stationary noise, for which windows averaged over all places leave little noise in it.
-    """
-    r = signal.spectrum.r
-    terms = np.maximum(len(r) - 1 - np.arange(len(r)), 1)
-    autocorrelation = r * (len(r) - 1) / terms
-    values, vectors = np.linalg.eigh(toeplitz(autocorrelation[:n]))
-    signals = np.sqrt(signal.variance * np.maximum(values, 0)) * vectors
-    signals[0] *= np.sqrt(signal.first_variance / signal.variance)
-    return signals
+
+def _of_same_moments(x):
+    """As many signals as samples, (n, n) in columns, whose sums of products are windows' means."""
+    values, vectors = np.linalg.eigh(x.T @ x / len(x))
+    return np.sqrt(np.maximum(values, 0)) * vectors
 
 
 def _moments_on(waves, signals, kept):
@@ -508,8 +514,12 @@ def _grams_of_starts(front, back):
 
 def cut(windows, n, count, rng):
     """`count` pieces, (count, n), of the windows (rows, samples), but for x_0, which stays."""
-    rows = rng.integers(len(windows), size=count)
-    starts = rng.integers(windows.shape[1] - n + 1, size=count)
+    return cut_of(windows, rng.integers(len(windows), size=count), n, rng)
+
+
+def cut_of(windows, rows, n, rng):
+    """Pieces (rows, n) of these rows, each from somewhere in it, but for x_0, which stays."""
+    starts = rng.integers(windows.shape[1] - n + 1, size=len(rows))
     pieces = windows[rows[:, None], starts[:, None] + np.arange(n)]
     pieces[:, 0] = windows[rows, 0]
     return pieces

@@ -71,8 +71,11 @@ def blocks(n, m, init, inits, size, **settings):
     settings : tied, seed, signal, batch, amplitudes and engine, as in `probe`. Raises TypeError or
     ValueError naming the argument.
     """
+    from lct_lab import probes
+
     lists = [_entries(name, value) for name, value in (("n", n), ("m", m), ("init", init))]
     inits, size = require_size("inits", inits), require_size("block", size)
+    probes.require_inits(min(size, inits))
     count = math.prod(len(entries) for entries in lists) * math.ceil(inits / size)
     if count > MOST:
         raise ValueError(
@@ -101,7 +104,6 @@ def _entries(name, value):
 def _blocks_of_one(n, m, init, inits, size, settings):
     from lct_lab import probes
 
-    probes.require_inits(min(size, inits))
     amplitudes, signal = probes.require_settings(n, m, init, **settings)
     checked = {
         "tied": bool(settings["tied"]),
