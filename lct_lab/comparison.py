@@ -65,14 +65,14 @@ def compare(
     """
     confidence = require_confidence(confidence)
     inits = probes.require_inits(inits)
-    probes.require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine)
-    checks.require_place(dtype, device)
-    table = windows(signal, n, m, init=init, inits=inits, batch=batch, seed=seed)
     shared = dict(init=init, tied=tied, amplitudes=amplitudes, batch=batch)
+    where = dict(engine=engine, dtype=dtype, device=device)
+    asked = probes.Settings.checked(n, m, **shared, **where, signal=signal, seed=seed)
+    n, m, batch = asked.n, asked.m, asked.batch
+    table = windows(signal, n, m, init=init, inits=inits, batch=batch, seed=seed)
     seen = signals.seen(signals.check(table, n, batch), inits, batch)
     law = predicted(n, m, **shared, signal=seen, dtype=dtype)
-    settings = dict(signal=table, inits=inits, seed=seed, engine=engine, dtype=dtype, device=device)
-    raw = probes.probe(n, m, **shared, **settings)
+    raw = probes.probe(n, m, **shared, **where, signal=table, inits=inits, seed=seed)
     if isinstance(signal, str):
         raw.attrs["signal"] = signal
     return Comparison(judged(raw, law, confidence=confidence), _loss(raw, law), raw, law)
@@ -82,6 +82,10 @@ def windows(signal, n, m, *, init, inits, batch, seed):
     """A recording as a table of windows, for law and starts alike; any other signal as it is."""
     if not isinstance(signal, str) or signal not in signals.RECORDINGS:
         return signal
+    n, inits, batch = (
+        checks.require_size(name, size)
+        for name, size in (("n", n), ("inits", inits), ("batch", batch))
+    )
     rng = starts.generator(seed, n, m, init, 0, "windows")
     wanted = min(inits * batch, max(batch, DRAWN // n))
     return signals.draw(signal, n, rng, batch=max(WINDOWS, wanted))

@@ -40,6 +40,7 @@ def random(m, rng):
 
 def orthogonal(m, rng=None):
     """w_k = (2k + 1) π / 2m: with m = n the frequencies of the DCT."""
+    m = require_size("m", m)
     return (2 * np.arange(m) + 1) * np.pi / (2 * m)
 
 

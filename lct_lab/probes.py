@@ -297,22 +297,6 @@ def _in_range(signal, dtype):
     return signal
 
 
-def require_settings(n, m, init, tied, seed, signal, batch, amplitudes, engine):
-    """Amplitudes and signal in their checked form; raises for what `probe` does not take."""
-    settings = Settings.checked(
-        n,
-        m,
-        init=init,
-        tied=tied,
-        amplitudes=amplitudes,
-        signal=signal,
-        batch=batch,
-        seed=seed,
-        engine=engine,
-    )
-    return settings.amplitudes, settings.signal
-
-
 def require_inits(inits):
     """Return how many starts `probe` is asked for, or raise where its rows are beyond memory."""
     count = checks.require_size("inits", inits)
@@ -408,6 +392,7 @@ def probe_rows(n, m, first, count, **settings):
 
     On the thread that calls. `settings` as `Settings` has.
     """
+    first, count = checks.require_size("first", first, 0), checks.require_size("count", count)
     return _columns(Settings.checked(n, m, **settings), first, count)
 
 

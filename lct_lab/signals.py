@@ -56,6 +56,7 @@ def windows(signal, n, starts, channels=None):
 
     Raises ValueError or TypeError naming the argument, also for a window that is constant.
     """
+    n = require_size("n", n)
     if isinstance(signal, str):
         source = recording(check(require_choice("signal", signal, RECORDINGS), n))
     else:
@@ -88,7 +89,7 @@ def _channels(signal, n):
             f"signal must have shape (samples,) or (channels, samples), got {array.shape}"
         )
     _require_finite(array)
-    if not 2 <= require_size("n", n) <= array.shape[-1]:
+    if not 2 <= n <= array.shape[-1]:
         raise ValueError(
             f"n must be between 2 and {array.shape[-1]}, the samples of the signal, got {n}"
         )
@@ -173,6 +174,7 @@ def draw(signal, n, rng, *, index=0, batch=1):
 
     Raises TypeError or ValueError naming the argument, also for a window longer than the recording.
     """
+    n, batch = require_size("n", n), require_size("batch", batch)
     signal = check(signal, n, batch)
     require_memory(n * batch, n=n, batch=batch)
     index = None if index is None else require_size("index", index, 0)
@@ -220,7 +222,7 @@ def seen(signal, inits, batch=1):
     """
     if isinstance(signal, str):
         return signal
-    drawn = inits * batch
+    drawn = require_size("inits", inits) * require_size("batch", batch)
     rounds, rest = divmod(drawn, len(signal))
     if rest == 0 or rounds >= ROUNDS:
         return signal

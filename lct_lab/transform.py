@@ -196,6 +196,7 @@ def costs(n, m, batch, dtype, graph=False, device="cpu"):
     With `graph` by torch's backward pass, without by `gradients`, whose fast engine at small sizes
     is `kernels` where that can be had.
     """
+    n, m, batch = require_size("n", n), require_size("m", m), require_size("batch", batch, 0)
     use = "graph" if graph else "plain"
     compiled = not graph and torch.device(device).type == "cpu" and nufft.is_small(n, m)
     fixed, p, q = DENSE[use, dtype]

@@ -72,7 +72,7 @@ def measure(settings, wanted=lambda: True):
 
     Raises ValueError or TypeError as `probe` does, and `Cancelled` as soon as `wanted()` is false.
     """
-    options = _checked(settings)
+    settings, options = _checked(settings)
     rows = _rows(settings, options, wanted)
     scales, sentence = _scales(rows, settings, options)
     return {**scales, "sentence": sentence, **_first_start(settings, options)}
@@ -97,15 +97,16 @@ def _amplitudes(text):
 
 
 def _checked(settings):
-    """The settings as options of `probe_rows`, a recording as one table of its windows."""
+    """The settings, and as options of `probe_rows`: there a recording is one table of windows."""
     n, m, start, tied, name, batch, text, inits, seed = settings
-    require_size("inits", inits)
-    amplitudes, signal = probes.require_settings(
-        n, m, start, tied, seed, name, batch, _amplitudes(text), "auto"
-    )
-    shared = {"init": start, "batch": batch, "seed": seed}
-    table = comparison.windows(signal, n, m, inits=inits, **shared)
-    return {**shared, "tied": tied, "amplitudes": amplitudes, "signal": table}
+    inits = require_size("inits", inits)
+    given = {"init": start, "tied": tied, "amplitudes": _amplitudes(text), "signal": name}
+    found = probes.Settings.checked(n, m, **given, batch=batch, seed=seed, engine="auto")
+    sizes = {size: getattr(found, size) for size in ("n", "m", "batch", "seed")}
+    shared = {"init": found.init, "batch": found.batch, "seed": found.seed}
+    table = comparison.windows(found.signal, found.n, found.m, inits=inits, **shared)
+    options = {**shared, "tied": found.tied, "amplitudes": found.amplitudes, "signal": table}
+    return settings._replace(inits=inits, **sizes), options
 
 
 def _rows(settings, options, wanted):

@@ -134,14 +134,16 @@ def _shown(settings):
     """Return `settings`, or raise where no control can stand at them."""
     if not isinstance(settings, Settings):
         raise TypeError(f"settings must be Settings, got {type(settings).__name__}")
-    for name in ("n", "m", "batch", "inits", "seed"):
-        require_size(name, getattr(settings, name), 0 if name == "seed" else 1)
+    sizes = {
+        name: require_size(name, getattr(settings, name), 0 if name == "seed" else 1)
+        for name in ("n", "m", "batch", "inits", "seed")
+    }
     require_choice("start", settings.start, init.INITS)
     require_flag("tied", settings.tied)
     require_choice("signal", settings.signal, signals.SIGNALS)
     if not isinstance(settings.amplitudes, str):
         raise TypeError(f"amplitudes must be text, got {settings.amplitudes!r}")
-    return settings
+    return settings._replace(**sizes)
 
 
 def _controls(settings):

@@ -104,18 +104,11 @@ def _entries(name, value):
 def _blocks_of_one(n, m, init, inits, size, settings):
     from lct_lab import probes
 
-    amplitudes, signal = probes.require_settings(n, m, init, **settings)
-    checked = {
-        "tied": bool(settings["tied"]),
-        "seed": int(settings["seed"]),
-        "signal": signal,
-        "batch": int(settings["batch"]),
-        "amplitudes": amplitudes,
-        "engine": settings["engine"],
-        "source": _source(signal),
-    }
+    checked = probes.Settings.checked(n, m, init=init, **settings)
+    shared = {name: getattr(checked, name) for name in ("n", "m", "init", *settings)}
+    shared["source"] = _source(checked.signal)
     return [
-        Block(int(n), int(m), init, first=first, count=min(size, inits - first), **checked)
+        Block(**shared, first=first, count=min(size, inits - first))
         for first in range(0, inits, size)
     ]
 

@@ -151,7 +151,7 @@ def newton_waves(slopes, n, damping=0.0):
     damping : μ of Levenberg and Marquardt, added to h_q as μ q n. Waves shorter than the samples
         can see, q ≥ n, count as q n / 4 at least.
     """
-    m = len(slopes)
+    n, m = require_size("n", n), len(slopes)
     q = np.arange(1, m + 1)
     h = tied_curvature(n, m) + damping * n * q
     if n < m:

@@ -79,9 +79,10 @@ def fit(
     Raises ValueError or TypeError naming an argument, also for a checkpoint of another training.
     """
     require_model(model)
-    fitting = require_schedule(schedule, model.n, require_size("steps", steps))
+    steps = require_size("steps", steps)
+    fitting = require_schedule(schedule, model.n, steps)
     settings = Settings(
-        steps=int(steps),
+        steps=steps,
         every=require_size("every", every),
         batch=require_size("batch", batch),
         optimizer=require_choice("optimizer", optimizer, (*OPTIMIZERS, "newton")),

@@ -83,7 +83,7 @@ def filled_bins(w, n):
 
     Raises ValueError or TypeError naming the argument.
     """
-    require_size("n", n)
+    n = require_size("n", n)
     values = as_frequencies(w)
     if values.ndim != 1:
         raise ValueError(f"w must be a vector of frequencies, got shape {values.shape}")

@@ -17,7 +17,7 @@ class Constant:
     n: int
 
     def __post_init__(self):
-        require_size("n", self.n)
+        _keep_sizes(self, "n")
 
     def size(self, step):
         """How many of the first samples are in use."""
@@ -50,8 +50,7 @@ class CoarseToFine:
     noise: float = 0.01
 
     def __post_init__(self):
-        for name in ("n", "steps", "start"):
-            require_size(name, getattr(self, name))
+        _keep_sizes(self, "n", "steps", "start")
         if not 0 <= require_number("share", self.share) <= 1:
             raise ValueError(f"share must be from 0 to 1, got {self.share!r}")
         if require_number("noise", self.noise) < 0:
@@ -89,8 +88,7 @@ class LookBack:
     full: int = 12
 
     def __post_init__(self):
-        for field in fields(self):
-            require_size(field.name, getattr(self, field.name))
+        _keep_sizes(self, *(field.name for field in fields(self)))
 
     @property
     def growth(self):
@@ -113,6 +111,12 @@ class LookBack:
 
     def spread(self, step):
         return 0.0
+
+
+def _keep_sizes(schedule, *names):
+    """Make these fields of a frozen schedule ints, or raise."""
+    for name in names:
+        object.__setattr__(schedule, name, require_size(name, getattr(schedule, name)))
 
 
 def require_schedule(schedule, n, steps):
