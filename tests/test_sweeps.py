@@ -1,10 +1,11 @@
 """A sweep is `probe` over a grid, in shards named by their content; odd input is refused."""
 
 import ast
+import contextlib
 import importlib.util
 import os
 import subprocess
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,29 @@ def test_blocks_of_any_size_give_the_same_table(tmp_path):
     assert many.equals(run(tmp_path / "hundred", block=100, inits=105))
     shared = {"seed": 3, "signal": "uniform", "batch": 1, "versions": tables.provenance()}
     assert shared.items() <= many.attrs.items() and "first" not in many.attrs
+
+
+class Elsewhere(Executor):
+    """An executor whose worker has a current folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def submit(self, function, *given):
+        future = Future()
+        with contextlib.chdir(self.folder):
+            future.set_result(function(*given))
+        return future
+
+
+def test_shards_are_in_the_drivers_folder_wherever_its_workers_are(tmp_path, monkeypatch):
+    there, here = tmp_path / "there", tmp_path / "here"
+    for folder in (there, here):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    table = run("swept", **SMALL, executor=Elsewhere(there))
+    assert not list(there.iterdir()) and len(shards(here / "swept")) == 1
+    assert table.equals(run(tmp_path / "alone", **SMALL))
 
 
 def test_a_table_of_ones_own_in_batches_is_probes(tmp_path):

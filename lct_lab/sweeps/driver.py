@@ -144,11 +144,12 @@ class _Run:
         # a pool's workers end with this process; a cluster's serve others too
         driver = os.getpid() if hasattr(executor, "_processes") else None
         _watch_from_the_start(executor)
+        folder = str(self.directory.absolute())  # a worker's current folder may be another
         futures = {}
         try:
             for name, block in self.planned.items():
                 if not self.found(name):
-                    task = _work, block, str(self.directory), name, driver
+                    task = _work, block, folder, name, driver
                     futures[_submitted(executor, task)] = name, block
             for future in as_completed(futures):
                 name, block = futures[future]
