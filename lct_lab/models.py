@@ -41,8 +41,9 @@ class LCT(torch.nn.Module):
         self.engine = require_choice("engine", engine, transform.ENGINES)
         wanted = torch.get_default_dtype() if dtype is None else dtype
         require_place(wanted, "cpu" if device is None else device)
-        drawn_from = torch.randint(2**62, ()).item() if seed is None else seed
-        amplitudes, w1, w2 = inits.draw(n, m, init=init, tied=tied, seed=drawn_from)
+        if seed is None:  # on the processor, whatever the default device, which may have no numbers
+            seed = torch.randint(2**62, (), device="cpu").item()
+        amplitudes, w1, w2 = inits.draw(n, m, init=init, tied=tied, seed=seed)
         self.n = int(n)
         self.m = int(m)
         self.tied = bool(tied)

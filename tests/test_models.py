@@ -81,6 +81,21 @@ def test_parameters_and_seeds():
     assert "of an empty batch, nan" in lct_lab.LCT.loss.__doc__
 
 
+def test_the_seed_is_the_processors_whatever_the_default_device():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        usual = lct_lab.LCT(8, 5), lct_lab.LCT(8, 5)
+        torch.manual_seed(1)
+        with torch.device("meta"):
+            bare = lct_lab.LCT(8, 5)
+        second = lct_lab.LCT(8, 5)
+    assert all(p.is_meta for p in bare.parameters())
+    assert [p.shape for p in bare.parameters()] == [p.shape for p in second.parameters()]
+    assert torch.equal(second.w1, usual[1].w1) and not torch.equal(second.w1, usual[0].w1)
+    bare.load_state_dict(usual[0].state_dict(), assign=True)
+    assert torch.equal(bare(torch.ones(8)), usual[0](torch.ones(8)))
+
+
 @pytest.mark.parametrize("engine", ["dense", "nufft"])
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_a_converted_model_says_what_precision_it_needs(kind, engine):
