@@ -34,12 +34,27 @@ MADE_BY = ("code", "versions", "dtype", "seed", "signal", "batch", "amplitudes",
 
 
 def root():
-    """The project's top folder: the nearest one at or above the working directory or this file."""
+    """The project's top folder: the nearest one at or above the working directory or this file.
+
+    Where there is none, the working directory; raises FileNotFoundError where that is gone.
+    """
+    working = _working_folder()
+    around = [] if working is None else [working, *working.parents]
     above_this_file = Path(__file__).resolve().parent.parent
-    for folder in (Path.cwd(), *Path.cwd().parents, above_this_file):
+    for folder in (*around, above_this_file):
         if (folder / "lct_lab").is_dir() and (folder / "notebooks").is_dir():
             return folder
-    return Path.cwd()
+    if working is None:
+        raise FileNotFoundError("the working directory must be there, got one that was removed")
+    return working
+
+
+def _working_folder():
+    """The working directory, or None where it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 def output(kind, name):
@@ -69,7 +84,7 @@ def require_name(name):
 def tell(path):
     """Print where something was written, in an interactive session; a run knows its own folder."""
     if not os.environ.get("LCT_LAB_OUT"):
-        print(f"written to {os.path.relpath(path)}")
+        print(f"written to {path if _working_folder() is None else os.path.relpath(path)}")
 
 
 def require_path(name, value):

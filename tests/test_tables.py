@@ -357,6 +357,24 @@ def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
     assert not [found for found in out.rglob("*") if found.is_file()]
 
 
+def test_a_folder_that_was_removed_leaves_the_project_that_holds_the_package(
+    tmp_path, monkeypatch, capsys
+):
+    project, gone = tmp_path / "project", tmp_path / "gone"
+    for folder in (project / "lct_lab", project / "notebooks", gone):
+        folder.mkdir(parents=True)
+    monkeypatch.delenv("LCT_LAB_OUT", raising=False)
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(tables, "__file__", str(project / "lct_lab" / "tables.py"))
+    tables.write(pd.DataFrame({"n": [1]}), "03-x")
+    written = project / "build" / "interactive" / "data" / "03-x.csv"
+    assert written.exists() and capsys.readouterr().out == f"written to {written}\n"
+    (project / "notebooks").rmdir()
+    with pytest.raises(FileNotFoundError, match="^the working directory must be there, got one"):
+        tables.output("data", "03-x")
+
+
 def test_a_nan_of_either_sign_is_read_as_written(tmp_path):
     table = pd.DataFrame({"x": [np.nan, -np.nan, np.inf - np.inf, 1.0]})
     tables.write_raw(table, tmp_path / "nan.parquet")
