@@ -354,6 +354,7 @@ def probe(
     )
     table = pd.DataFrame(joined(list(blocks(settings, count))))
     described = {
+        "amplitudes": settings.amplitudes and list(settings.amplitudes),
         "signal": signal if isinstance(signal, str) else f"array {np.shape(signal)}",
         "dtype": str(settings.dtype),
         "device": str(settings.device),

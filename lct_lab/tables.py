@@ -186,11 +186,11 @@ def write_raw(table, path):
             saved.columns = list(saved.columns)
         saved = _with_text_as_str(saved)
         saved.attrs = {"versions": provenance(), **table.attrs}
-        json.dumps(saved.attrs)  # pandas would leave out what is no JSON, with a warning
+        _require_plain(saved.attrs)
         saved.attrs |= {"content": _content(saved)}
         data = _encoded(saved)
         _require_the_same_back(saved, data)
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
         wanted = "table must have columns of one type each, and attrs of plain values"
         raise TypeError(f"{wanted}, to be saved as parquet: {error}") from None
     with whole(path) as unfinished:
@@ -232,6 +232,13 @@ def _require_frame(table):
         raise ValueError(
             f"table must have each column once, and none named as its index, got {again[0]} twice"
         )
+
+
+def _require_plain(attrs):
+    """Raise for attrs that JSON has not, or gives back as something else: a tuple, a NaN."""
+    back = json.loads(json.dumps(attrs))
+    if changed := [str(key) for key in attrs if key not in back or back[key] != attrs[key]]:
+        raise TypeError(f"attrs {', '.join(changed)} would not be read as written")
 
 
 def _require_the_same_back(table, data):
@@ -358,7 +365,7 @@ def shared_attrs(parts):
     return {
         key: value
         for key, value in parts[0].attrs.items()
-        if all(part.attrs.get(key) == value for part in parts)
+        if all(part.attrs.get(key) == value for part in parts[1:])
     }
 
 

@@ -345,6 +345,7 @@ def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
         (strange, "attrs of plain values"),
         (lists, "scale would not be read as written"),
         (pd.DataFrame({"scale": [1j]}), "columns of one type each"),
+        (pd.DataFrame({"seed": [2**70], "rms": [1.0]}), "columns of one type each, .*: .* large"),
     ):
         with pytest.raises(TypeError, match=words):
             tables.write_raw(table, path)
@@ -355,6 +356,23 @@ def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
         with pytest.raises(TypeError, match="table must be a DataFrame, got"):
             write()
     assert not [found for found in out.rglob("*") if found.is_file()]
+
+
+def test_attrs_come_back_as_they_were_or_are_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    rows = pd.DataFrame({"rms": [1.0]})
+    rows.attrs = {"temperature": np.nan, "sizes": {64: 1}, "pair": (1, 2), 3: None, "n": 64}
+    words = "attrs of plain values, .*: attrs temperature, sizes, pair, 3 would not be read"
+    with pytest.raises(TypeError, match=words):
+        tables.write_raw(rows, path)
+    assert not path.exists()
+    assert np.isnan(tables.joined([rows], ["rows"]).attrs["temperature"]), "as of older files"
+    rows.attrs = {"temperature": np.inf, "sizes": {"64": 1}, "pair": [1, 2], "n": 64, "none": None}
+    tables.write_raw(rows, path)
+    assert rows.attrs.items() <= tables.read(path).attrs.items()
+    measured = lct_lab.probe(8, 8, inits=1, amplitudes=(1, 2, 3, 4))
+    tables.write_raw(measured, path)
+    assert measured.attrs.items() <= tables.read(path).attrs.items()
 
 
 def test_a_folder_that_was_removed_leaves_the_project_that_holds_the_package(
