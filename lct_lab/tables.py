@@ -173,11 +173,11 @@ def _says(index):
 def write_raw(table, path):
     """Save raw rows as parquet: exact, with `table.attrs` and the versions, whole or not at all.
 
-    An index that says something becomes columns, and names that are categories plain ones. The
-    versions are those that `table.attrs` has already, as of rows that were read, else the present
-    ones. The rows' hash goes in as well. Returns the table as it was saved. Raises ValueError for
-    a name that comes twice, TypeError for what parquet does not hold or would give back changed,
-    OSError naming the path.
+    An index that says something becomes columns, names that are categories plain ones, and text
+    pandas' str. The versions are those that `table.attrs` has already, as of rows that were read,
+    else the present ones. The rows' hash goes in as well. Returns the table as it was saved. Raises
+    ValueError for a name that comes twice, TypeError for what parquet does not hold or would give
+    back changed, OSError naming the path.
     """
     _require_frame(table)
     try:
@@ -199,20 +199,27 @@ def write_raw(table, path):
 
 
 def _with_text_as_str(table):
-    """The table with text, in columns and their names, as reading gives it back.
+    """Text columns, and the names of columns, as pandas' str.
 
-    It is of objects where pandas's option future.infer_string is off.
+    With future.infer_string off they would be objects, and the hash, which includes dtypes,
+    another.
     """
+    changed = table.copy(deep=False)
+    for name, column in table.items():
+        changed[name] = _as_str(column)
+    changed.columns = _as_str(changed.columns)
+    return changed
+
+
+def _as_str(values):
+    """A column or an index, of pandas' str if it is text: objects without rows count as such."""
     import pandas as pd
 
-    if not _infers_objects():
-        return table
-    text = pd.StringDtype(na_value=np.nan)
-    kinds = {name: pd.api.types.infer_dtype(column) for name, column in table.items()}
-    changed = table.astype({name: text for name, kind in kinds.items() if kind == "string"})
-    if pd.api.types.infer_dtype(changed.columns) == "string":
-        changed.columns = changed.columns.astype(text)
-    return changed
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.rename_categories(_as_str(values.cat.categories))
+    empty = values.dtype == object and not len(values)
+    text = empty or pd.api.types.infer_dtype(values) == "string"
+    return values.astype(pd.StringDtype(na_value=np.nan)) if text else values
 
 
 def _infers_objects():
@@ -250,10 +257,12 @@ def _require_the_same_back(table, data):
         for name, kind in table.dtypes.items()
         if not isinstance(name, str) or not (kind.kind in "biuf" or kind == "str")
     ]
+    if not strange:
+        return
     with text_as_str():
-        if not strange or _content(pd.read_parquet(io.BytesIO(data))) == table.attrs["content"]:
-            return
-    raise TypeError(f"{', '.join(strange)} would not be read as written")
+        back = pd.read_parquet(io.BytesIO(data))
+    if _content(back) != table.attrs["content"] or _encoded(back) != data:
+        raise TypeError(f"{', '.join(strange)} would not be read as written")
 
 
 def _encoded(table):
@@ -313,7 +322,10 @@ def read(*paths):
 
 @contextmanager
 def text_as_str():
-    """Text in columns of pandas's kind str, whatever the session's option is: hashes name it."""
+    """Text columns as pandas' str, whatever future.infer_string is.
+
+    With it off they would be objects, and the hash, which includes dtypes, another.
+    """
     import pandas as pd
 
     if not _infers_objects():

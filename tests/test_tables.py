@@ -346,6 +346,7 @@ def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
         (lists, "scale would not be read as written"),
         (pd.DataFrame({"scale": [1j]}), "columns of one type each"),
         (pd.DataFrame({"seed": [2**70], "rms": [1.0]}), "columns of one type each, .*: .* large"),
+        (pd.DataFrame({"kind": pd.Categorical([])}), "kind would not be read as written"),
     ):
         with pytest.raises(TypeError, match=words):
             tables.write_raw(table, path)
@@ -448,6 +449,29 @@ def test_a_summary_by_what_it_makes_itself_is_refused(by):
 def test_a_statistic_that_is_none_is_named(statistic):
     with pytest.raises(TypeError, match="statistic must be as numpy's"):
         tables.bootstrap([1.0, 2.0, 3.0], statistic, draws=10)
+
+
+@pytest.mark.filterwarnings("ignore:.*future.infer_string")
+@pytest.mark.parametrize(
+    "make",
+    (
+        lambda: pd.DataFrame({"group": ["a1", "w1"], "rms": [1.0, 2.0]}).iloc[:0],
+        lambda: pd.DataFrame({"group": pd.Categorical(["a1", None, "w1"])}),
+        lambda: pd.DataFrame({"group": pd.Categorical(["a", "b"], ["b", "a"], ordered=True)}),
+        lambda: pd.DataFrame({"group": pd.array(["a1", None], dtype="string")}),
+        lambda: pd.DataFrame({"group": pd.array(["a1", None], dtype="string[python]")}),
+        lambda: pd.DataFrame({"rms": [1.0]}, index=pd.CategoricalIndex(["a1"], name="group")),
+    ),
+)
+def test_text_of_any_kind_is_the_same_whatever_pandas_makes_of_it(tmp_path, make):
+    saved = []
+    for infers in (True, False):
+        with pd.option_context("future.infer_string", infers):
+            rows = tables.write_raw(make(), tmp_path / "rows.parquet")
+            saved.append((tmp_path / "rows.parquet").read_bytes())
+            read = tables.read(tmp_path / "rows.parquet")
+            assert read.equals(rows) and (read.dtypes == rows.dtypes).all()
+    assert saved[0] == saved[1]
 
 
 @pytest.mark.filterwarnings("ignore:.*future.infer_string")
