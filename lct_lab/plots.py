@@ -25,6 +25,7 @@ SYMBOLS = {
     "w2": r"$\tilde w$",
 }
 
+LARGEST = 1e300  # of a matrix: matplotlib finds a colour by products of its entries with 256
 BAND = {"lw": 4, "alpha": 0.35}  # of a prediction: a wide line underneath the markers
 
 STYLE = {
@@ -161,8 +162,8 @@ def matrix(values, *, ax=None, title=None, limit=None, name=None):
     """
     values = _require_matrix(values)
     ends = abs(values).max() if limit is None else require_number("limit", limit)
-    if ends < 0:
-        raise ValueError(f"limit must be at least 0, got {limit!r}")
+    if not 0 <= ends <= LARGEST:
+        raise ValueError(f"limit must be between 0 and {LARGEST:g}, got {limit!r}")
     ax = _axes(ax, width=4.5)
     image = ax.imshow(
         values, cmap="RdBu_r", vmin=-ends, vmax=ends, interpolation="nearest", aspect="auto"
@@ -188,7 +189,10 @@ def _require_matrix(values):
         raise TypeError(f"{wanted}, got {found.dtype} of shape {found.shape}")
     if not np.isfinite(found).all():
         raise ValueError("values must be finite, got a NaN or an infinity")
-    return found.astype(float)
+    numbers = found.astype(float)
+    if (largest := abs(numbers).max()) > LARGEST:
+        raise ValueError(f"values must be at most {LARGEST:g} in size, got {largest:.3g}")
+    return numbers
 
 
 def strips(table, *, value="mean_abs", by="group", ax=None):
@@ -316,7 +320,7 @@ def _require_statistics(table, columns):
     """Raise unless a table is of groups, with numbers in `columns`, measured between its ends."""
     _require_numbers(table, columns, beside=["statistic", "group"])
     if ((table["low"] > table["measured"]) | (table["measured"] > table["high"])).any():
-        raise ValueError("table must have measured between low and high, got it outside of them")
+        raise ValueError("table must have measured between low and high, got one outside")
     if strange := sorted(set(map(str, table["group"])) - set(GROUPS)):
         raise ValueError(f"table must have groups of {', '.join(GROUPS)}, got {strange[0]}")
 

@@ -196,7 +196,12 @@ def test_what_is_no_figure_or_has_no_words_is_not_written(tmp_path, given, alt, 
         ),
         (lambda rows: plots.matrix(np.ma.masked_less(np.eye(2), 1)), "numbers, got masked entr"),
         (lambda rows: plots.matrix([[np.nan, 1]]), "values must be finite, got a NaN or an inf"),
-        (lambda rows: plots.matrix(np.eye(2), limit=-1), "limit must be at least 0, got -1"),
+        (
+            lambda rows: plots.matrix(np.eye(2), limit=-1),
+            "limit must be between 0 and 1e.300, got -1",
+        ),
+        (lambda rows: plots.matrix(np.eye(2), limit=1e308), "limit must be .*300, got 1e.308"),
+        (lambda rows: plots.matrix(np.full((2, 2), -1e308)), "values must be at most 1e.300 in"),
         (
             lambda rows: plots.strips(rows, value=["rms"]),
             "table must be asked for columns by their",
@@ -251,7 +256,7 @@ STATISTICS = pd.DataFrame(
         ),
         (
             lambda: plots.measured(STATISTICS.assign(low=2.0)),
-            "measured between low and high, got it outside",
+            "measured between low and high, got one outside",
         ),
         (
             lambda: plots.residuals(STATISTICS.assign(predicted=0.0)),
