@@ -8,6 +8,7 @@ The module is not called compare, because the package's attribute of that name i
 which of the two `lct_lab.compare` were would depend on what had been imported before.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from reprlib import repr as short
@@ -197,14 +198,14 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     the law is right (see `_starts`). The band is relative to the predicted rms for rms and mean, to
     the predicted median for the median. attrs: confidence.
 
-    raw : rows of `probe`, or a list of such. law : of `predicted` or `predict`, by group, or None
-    where no law covers the settings: then predicted is NaN and the verdict "no law". Raises
-    ValueError or TypeError naming what is missing, or comes twice.
+    raw : a table of rows of `probe`, or a list of dicts, one a row. law : of `predicted` or
+    `predict`, by group, or None where no law covers the settings: then predicted is NaN and the
+    verdict "no law". Raises ValueError or TypeError naming what is missing, or comes twice.
     """
     confidence = require_confidence(confidence)
     for name in checks.require_names("statistics", statistics):
         checks.require_choice("statistics", name, STATISTICS)
-    raw = pd.DataFrame(raw) if isinstance(raw, list) else raw
+    raw = _as_table(raw) if isinstance(raw, list) else raw
     checks.require_table("raw", raw, ["init", "group"], once=True)
     if law is None:
         law = pd.DataFrame(columns=LAW, index=raw["group"].unique(), dtype=float)
@@ -232,6 +233,14 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     table.insert(3, "high", found["high"])
     table.attrs = {"confidence": confidence}
     return table
+
+
+def _as_table(rows):
+    for row in rows:
+        if not isinstance(row, Mapping):
+            kind = type(row).__name__
+            raise TypeError(f"raw must be a DataFrame or a list of dicts, one a row, got a {kind}")
+    return pd.DataFrame(rows)
 
 
 def _law_of(statistics, law):

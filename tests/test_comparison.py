@@ -270,9 +270,11 @@ def test_rows_and_laws_that_do_not_fit_are_a_sentence():
         ((raw, 3), "law must be a DataFrame, got int"),
         ((raw.assign(rms="1"), law), "raw must have real numbers in rms"),
         (([], None), "raw must have the columns init, group"),
+        (([raw], law), "raw must be a DataFrame or a list of dicts, one a row, got a DataFrame"),
     ):
         with pytest.raises((TypeError, ValueError), match=words):
             judged(*arguments)
+    assert judged(raw.to_dict("records"), law).equals(judged(raw, law))
     with pytest.raises(ValueError, match="statistics must be one of rms, mean, median, got 'mode'"):
         judged(raw, law, statistics=["mode"])
     with pytest.raises(ValueError, match="confidence must be between 0 and 1, got 2"):
