@@ -261,6 +261,17 @@ def test_output_that_cannot_be_written_is_named(tmp_path):
     assert (found.returncode, found.stderr) == (1, wanted)
 
 
+def test_output_that_cannot_be_written_for_a_reason_of_pythons_is_named(
+    tmp_path, monkeypatch, capsys
+):
+    plan = tmp_path / "plan-0.json"
+    plan.write_text(json.dumps([f"8x8-random-00000000-{'0' * 16}.parquet"]))
+    with plan.open() as to_read_from:
+        monkeypatch.setattr(sys, "stdout", to_read_from)
+        assert main(["status", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "standard output cannot be written: not writable\n"
+
+
 @pytest.mark.parametrize("names", ([], ["../a.parquet"], ["/etc/passwd"], [3], {"a.parquet": 1}))
 def test_a_plan_that_names_no_shards_is_damage(refused, tmp_path, names):
     (tmp_path / "plan-0.json").write_text(json.dumps(names))

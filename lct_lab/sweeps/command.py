@@ -97,7 +97,8 @@ def _say(text):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(UNREAD)
     except OSError as error:
-        raise OSError(f"standard output cannot be written: {error.strerror}") from None
+        reason = error.strerror or error  # io.UnsupportedOperation has no strerror
+        raise OSError(f"standard output cannot be written: {reason}") from None
 
 
 def _signal(given):
