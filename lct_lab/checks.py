@@ -43,9 +43,10 @@ def require_memory(numbers, **sizes):
 def memory():
     """This machine's memory in bytes, infinite where the system does not say."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return math.inf
+    return pages * size if min(pages, size) > 0 else math.inf  # -1: not known
 
 
 def _is_a(kind, value):

@@ -13,7 +13,7 @@ from lct_lab import init as inits
 
 TOGETHER = 1 << 16  # frequencies or samples drawn at once, for a block of inits
 BLOCK = 64  # inits of a block, at most
-NUMBERS = 96  # in the rows of one init, while they are joined
+NUMBERS_A_START = 96  # in the rows of one init, while they are joined
 WORTH = 1 << 17  # frequencies and samples, in all, from which other threads share the work
 
 
@@ -297,10 +297,10 @@ def _in_range(signal, dtype):
     return signal
 
 
-def require_inits(inits):
+def require_inits(inits, name="inits"):
     """Return how many starts `probe` is asked for, or raise where its rows are beyond memory."""
-    count = checks.require_size("inits", inits)
-    checks.require_memory(count * NUMBERS, inits=count)
+    count = checks.require_size(name, inits)
+    checks.require_memory(count * NUMBERS_A_START, **{name: count})
     return count
 
 

@@ -1,16 +1,37 @@
 """What cannot fit in memory is one sentence, before anything is computed or written."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 import lct_lab
-from lct_lab import LCT, checks, signals, tables, training
+from lct_lab import LCT, checks, signals, sweeps, tables, training
 
-HUGE = 2**38
+HUGE = 2**27  # numbers of 8 bytes: more than a gigabyte
 ONE = torch.ones(3, dtype=torch.float64)
+SETTINGS = {
+    "tied": False,
+    "seed": 0,
+    "signal": "uniform",
+    "batch": 1,
+    "amplitudes": None,
+    "engine": "auto",
+}
 
 
+@pytest.fixture
+def a_gigabyte(monkeypatch):
+    """A machine of so much memory, whatever this one has."""
+    monkeypatch.setattr(checks, "memory", lambda: 10**9)
+
+
+def draw(n, batch):
+    return signals.draw("uniform", n, np.random.default_rng(0), batch=batch)
+
+
+@pytest.mark.usefixtures("a_gigabyte")
 @pytest.mark.parametrize(
     "name, call",
     (
@@ -24,7 +45,8 @@ ONE = torch.ones(3, dtype=torch.float64)
         ("n", lambda: lct_lab.synthesize(ONE, HUGE, 1.0, 1.0, ONE)),
         ("n", lambda: training.expected_loss(HUGE, 1.0, 1.0, 1.0, 1.0, ONE)),
         ("n", lambda: training.recover(HUGE)),
-        ("batch", lambda: signals.draw("uniform", 8, np.random.default_rng(0), batch=HUGE)),
+        ("batch", lambda: draw(8, HUGE)),
+        ("batch", lambda: draw(np.int32(32), np.int32(HUGE))),
         ("draws", lambda: tables.bootstrap([1.0, 2.0], draws=HUGE)),
     ),
 )
@@ -34,16 +56,47 @@ def test_what_is_beyond_memory_is_named(name, call):
         call()
 
 
-def test_a_sweep_beyond_memory_writes_nothing(tmp_path):
-    for sizes, options in (((8, HUGE), {"inits": 1}), ((8, 8), {"inits": HUGE, "block": HUGE})):
-        with pytest.raises(ValueError, match="such that this machine's memory, .* is enough"):
-            lct_lab.sweep(*sizes, directory=tmp_path / "swept", **options)
-    assert not list(tmp_path.rglob("*.parquet"))
+@pytest.mark.usefixtures("a_gigabyte")
+@pytest.mark.parametrize(
+    "options, name",
+    (
+        ({"m": HUGE, "inits": 1}, "n, m, batch"),
+        ({"inits": HUGE, "block": HUGE}, "inits"),
+        ({"inits": HUGE, "block": 2 * HUGE}, "inits"),
+        ({"inits": 2 * HUGE, "block": HUGE}, "block"),
+    ),
+)
+def test_a_sweep_beyond_memory_writes_nothing(tmp_path, options, name):
+    words = f"^{name} must be such that this machine's memory, 1 GB, is enough, got .*{HUGE}"
+    with pytest.raises(ValueError, match=words):
+        lct_lab.sweep(**{"n": 8, "m": 8} | options, directory=tmp_path / "swept")
+    assert not list(tmp_path.rglob("*"))
 
 
-def test_memory_is_what_the_system_says(monkeypatch):
-    checks.require_memory(checks.memory() // 8, n=1)
-    with pytest.raises(ValueError, match="^n, m must be such .* got n=3, m=4, which take"):
-        checks.require_memory(checks.memory() // 8 + 1, n=3, m=4)
+@pytest.mark.usefixtures("a_gigabyte")
+def test_the_sentence_about_memory():
+    checks.require_memory(125_000_000, n=1)
+    with pytest.raises(ValueError) as raised:
+        checks.require_memory(125_000_001, n=3, m=4)
+    assert str(raised.value) == (
+        "n, m must be such that this machine's memory, 1 GB, is enough, "
+        "got n=3, m=4, which take 1 GB or more"
+    )
+    with pytest.raises(ValueError) as raised:
+        list(sweeps.blocks(8, 8, "random", 2 * HUGE, HUGE, **SETTINGS))
+    assert str(raised.value) == (
+        "block must be such that this machine's memory, 1 GB, is enough, "
+        f"got block={HUGE}, which take 103 GB or more"
+    )
+
+
+@pytest.mark.parametrize(
+    "pages, size, memory",
+    ((1000, 4096, 4_096_000), (-1, 4096, math.inf), (1000, -1, math.inf), (-1, -1, math.inf)),
+)
+def test_memory_is_what_the_system_says(monkeypatch, pages, size, memory):
+    said = {"SC_PHYS_PAGES": pages, "SC_PAGE_SIZE": size}
+    monkeypatch.setattr(checks.os, "sysconf", said.get)
+    assert checks.memory.__wrapped__() == memory
     monkeypatch.delattr(checks.os, "sysconf")  # as on a system that has none
-    assert checks.memory.__wrapped__() == float("inf")
+    assert checks.memory.__wrapped__() == math.inf

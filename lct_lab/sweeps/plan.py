@@ -75,7 +75,7 @@ def blocks(n, m, init, inits, size, **settings):
 
     lists = [_entries(name, value) for name, value in (("n", n), ("m", m), ("init", init))]
     inits, size = require_size("inits", inits), require_size("block", size)
-    probes.require_inits(min(size, inits))
+    probes.require_inits(min(size, inits), "block" if size < inits else "inits")
     count = math.prod(len(entries) for entries in lists) * math.ceil(inits / size)
     if count > MOST:
         raise ValueError(
