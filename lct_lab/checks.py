@@ -28,7 +28,7 @@ def require_size(name, value, least=1):
 def require_memory(numbers, **sizes):
     """Raise unless so many numbers of double precision fit in this machine's memory.
 
-    numbers : at least so many will be held at once. sizes : the arguments that they hang on.
+    numbers : at least so many will be held at once. sizes : the arguments that they depend on.
     """
     needed, there = 8 * numbers, memory()
     if needed > there:

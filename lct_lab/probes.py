@@ -255,7 +255,7 @@ class Settings:
             dtype=dtype,
             device=place,
         )
-        # of one init: measured, and rather too few
+        # of one init: measured; chosen low, so that nothing possible is refused
         numbers = 2 * made.n * made.batch + 24 * made.n + 8 * made.m
         checks.require_memory(numbers, n=made.n, m=made.m, batch=made.batch)
         return made

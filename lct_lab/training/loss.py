@@ -17,7 +17,7 @@ from lct_lab.checks import (
 )
 
 LARGEST = 1e150  # of numbers that are squared
-NUMBERS = 16  # a sample that the sums of a tied loss take, or more
+NUMBERS_A_SAMPLE = 16  # that the sums of a tied loss take at least
 
 
 @transform.eager
@@ -42,7 +42,7 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     Raises ValueError or TypeError naming an argument that is not finite or does not fit.
     """
     n = require_size("n", n)
-    require_memory(NUMBERS * n, n=n)
+    require_memory(NUMBERS_A_SAMPLE * n, n=n)
     require_real_tensor("w1", w1, dims=1)
     m = len(w1)
     scale = 1 / math.sqrt(n * m) if scale is None else _with_square("scale", scale)

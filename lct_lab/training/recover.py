@@ -15,7 +15,7 @@ from lct_lab.training.rates import OPTIMIZERS
 from lct_lab.training.schedules import CoarseToFine, LookBack
 from lct_lab.training.settings import require_model
 
-NUMBERS = 100  # a sample that training holds: measured, and rather too few
+NUMBERS_A_SAMPLE = 100  # in training: measured; chosen low, so that nothing possible is refused
 ROUNDS = 8  # looks back at most; one or two are enough
 
 
@@ -55,7 +55,7 @@ def recover(
         raise TypeError(f"recover() got an unexpected keyword argument {min(unknown)!r}")
     n = require_size("n", n)
     m = n if m is None else require_size("m", m)
-    require_memory(NUMBERS * n, n=n)
+    require_memory(NUMBERS_A_SAMPLE * n, n=n)
     if model is None:
         model = LCT(n, m, init=init, tied=tied, seed=seed, dtype=torch.float64)
     _require_sizes(model, n, m)
