@@ -9,7 +9,8 @@ from coloured import autoregression
 
 from lct_lab import comparison, gradients, laws, probe
 from lct_lab.init import draw
-from lct_lab.laws import medians, prediction, twin
+from lct_lab.laws import medians, prediction
+from lct_lab.laws.twins import products, starts, sums, twin_of, white
 
 ONES = (1, 1, 1, 1)
 NORMAL_PRODUCT = 0.3652  # the median of |Z Z'| of independent normal Z
@@ -35,11 +36,11 @@ def test_eigenvalues_are_those_of_the_quadratic_form(lengths):
     n, m = lengths
     vectors = rng.standard_normal((4, n + m))
     Q = sum(np.outer(u, v) + np.outer(v, u) for u, v in (vectors[:2], vectors[2:])) / 2
-    found = np.sort(twin._paired_eigenvalues((vectors @ vectors.T)[None])[0])
+    found = np.sort(products.paired_eigenvalues((vectors @ vectors.T)[None])[0])
     exact = np.linalg.eigvalsh(Q)
     np.testing.assert_allclose(found, exact[abs(exact) > 1e-9], rtol=1e-9)
     u, v = vectors[:2]
-    one = twin._paired_eigenvalues(np.array([[[u @ u, u @ v], [u @ v, v @ v]]]))[0]
+    one = products.paired_eigenvalues(np.array([[[u @ u, u @ v], [u @ v, v @ v]]]))[0]
     exact = np.linalg.eigvalsh((np.outer(u, v) + np.outer(v, u)) / 2)
     np.testing.assert_allclose(np.sort(one), exact[abs(exact) > 1e-9], rtol=1e-9)
 
@@ -50,7 +51,7 @@ def test_the_median_of_a_product_is_that_of_drawn_signals(values, batch):
     rng = np.random.default_rng(0)
     drawn = rng.standard_normal((100_000, batch, len(values))) ** 2
     exact = np.median(abs(drawn.mean(1) @ values))
-    found = twin._median_of_squares(np.tile(values, (6000, 1)), batch)
+    found = np.median(abs(products.sums_of_squares(np.tile(values, (6000, 1)), batch)))
     assert found == pytest.approx(exact, rel=0.012)
     if values == (0.5, -0.5) and batch == 1:
         assert found == pytest.approx(NORMAL_PRODUCT, rel=0.01)
@@ -61,20 +62,20 @@ def test_a_white_start_has_the_inner_products_of_its_own_vectors(tied):
     n, m = 40, 30
     w, w2 = np.random.default_rng(0).uniform(0, np.pi, (2, m))
     w2 = w if tied else w2
-    waves = (*twin._waves(w, n), *twin._waves(w2, n))
-    gram, echo = twin._on_white(waves)
-    x = np.random.default_rng(1).standard_normal((20_000, n))[:, 1:].T
-    seen, same = twin._on_windows(waves, x)
-    np.testing.assert_allclose(echo, same)
+    start = starts.Waves(*starts.waves(w, n), *starts.waves(w2, n))
+    gram = white.products(start)
+    x = np.random.default_rng(1).standard_normal((20_000, n)).T
+    seen = starts.on_signals(start, x, slice(None))
     measured = seen @ seen.transpose(0, 2, 1) / x.shape[1]
     scale = np.sqrt(np.einsum("ki,kj->kij", *[np.diagonal(gram, axis1=1, axis2=2)] * 2))
     assert abs((measured - gram) / scale).max() < 0.06
 
 
 def test_the_same_draws_always():
-    first = twin.white.__wrapped__(64, 64, "random", False)
-    again = twin.white.__wrapped__(64, 64, "random", False)
-    assert np.array_equal(first.gram, again.gram) and np.array_equal(first.chance, again.chance)
+    first = white.of_size.__wrapped__(64, 64, "random", False)
+    again = white.of_size.__wrapped__(64, 64, "random", False)
+    assert np.array_equal(first.grams.products, again.grams.products)
+    assert np.array_equal(first.chance, again.chance)
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
@@ -148,7 +149,8 @@ def test_large_batches_of_a_long_table_of_white_noise_are_those_of_white_noise(k
 
     white = medians_of("normal")
     np.testing.assert_allclose(medians_of(x), white, rtol=0.08)
-    monkeypatch.setattr(twin, "_parted", lambda gram, entries: gram)  # too many meet if small
+    # too many meet if small
+    monkeypatch.setattr(products.Grams, "parted", lambda grams, entries: grams)
     assert (medians_of(x) > 1.1 * white).all()
 
 
@@ -169,13 +171,16 @@ def test_x0_is_drawn_from_the_tables_own_first_samples(signs):
 
 @pytest.mark.parametrize("n, m", [(300, 38), (1000, 1000), (4000, 500), (3000, 200), (9000, 300)])
 def test_a_small_start_keeps_the_ratio_of_the_sizes(n, m):
-    samples, frequencies = twin.size(n, m, twin.SAMPLES)
+    samples, frequencies = starts.size_of_twin(n, m, white.SAMPLES)
     assert samples / frequencies == pytest.approx(n / m, rel=0.01)
-    assert frequencies >= twin.FEWEST and samples <= n
+    assert frequencies >= starts.FEWEST and samples <= n
 
 
 def test_a_small_start_of_a_very_long_signal_has_frequencies():
-    assert twin.size(10**6, 32, twin.SAMPLES) == (twin.WIDEST + twin.WIDEST // 8, twin.FEWEST // 4)
+    assert starts.size_of_twin(10**6, 32, white.SAMPLES) == (
+        starts.WIDEST + starts.WIDEST // 8,
+        starts.FEWEST // 4,
+    )
 
 
 def test_a_ratio_that_no_small_start_keeps():
@@ -186,8 +191,44 @@ def test_a_ratio_that_no_small_start_keeps():
     assert abs(measured - predicted) < band * predicted + 3 * error
     coupling, _ = laws.coupling_of("shuffled", False)
     s = laws.Setting(12_000, 32, *np.ones((4, 1)), signal=laws.describe("uniform"))
-    small = twin.twin_of(s, "shuffled", False, 1)
-    assert measured > 1.4 * medians.of_frequencies(s, small, coupling, False, 1)["w1"]
+    small = twin_of(s, "shuffled", False, 1)
+    assert measured > 1.4 * medians.of_frequencies(s, small, coupling, False, 1)["w1"].value
+
+
+def test_a_small_start_of_very_many_frequencies_is_of_fewer():
+    samples, frequencies = starts.size_of_twin(64, 2**17, white.SAMPLES)
+    assert samples * frequencies <= starts.LARGEST and frequencies < 2**17
+    options = dict(init="random", tied=True, amplitudes=ONES)
+    raw, law = probe(64, 2**17, inits=40, **options), laws.predict(64, 2**17, **options)
+    measured, error = median(raw, "w1")
+    predicted, band = law.loc["w1", ["median_abs", "median_band"]]
+    assert abs(measured - predicted) < band * predicted + 3 * error
+
+
+@pytest.mark.parametrize("n, m", [(2**40, 32), (32, 2**40), (2**20, 32)])
+@pytest.mark.parametrize("init, tied", [("shuffled", False), ("random", True)])
+def test_sizes_too_far_apart_are_one_sentence(n, m, init, tied):
+    with pytest.raises(ValueError, match=r"^n/m must be between 1/4096 and 4096, .*, got "):
+        laws.predict(n, m, init=init, tied=tied)
+
+
+def test_one_long_window_needs_no_more_memory_than_a_short_one():
+    x = np.random.default_rng(0).standard_normal((1, 8192))
+    coupling, _ = laws.coupling_of("shuffled", False)
+    s = laws.Setting(8192, 8192, *np.ones((4, 1)), signal=laws.describe(x))
+    twin = twin_of(s, "shuffled", False, 1)
+    assert twin.n * twin.m <= starts.LARGEST and twin.n == twin.m
+
+
+def test_few_drawn_starts_widen_the_band_of_a_median():
+    x = autoregression(0.5, 3000, 256)
+    options = dict(amplitudes=ONES, signal=x, batch=30)
+    raw, law = probe(256, 512, inits=100, **options), laws.predict(256, 512, **options)
+    for group in ("w1", "w2"):
+        measured, error = median(raw, group)
+        predicted, band = law.loc[group, ["median_abs", "median_band"]]
+        assert abs(measured - predicted) < band * predicted + 3 * error
+        assert band > laws.predict(256, 512, **options | {"batch": 1}).loc[group, "median_band"]
 
 
 def test_the_tied_median_of_w_hangs_on_the_ratio():
@@ -199,9 +240,9 @@ def test_the_tied_median_of_w_hangs_on_the_ratio():
     coupling, _ = laws.coupling_of("random", True)
     s = laws.Setting(300, 38, *ONES, signal=laws.describe("uniform"))
     other = medians.of_given_amplitudes(
-        s, ONES, twin.white(229, 32, "random", True), coupling.meetings, True, 1
+        s, ONES, white.of_size(229, 32, "random", True), coupling.meetings, True, 1
     )
-    assert measured < (1 - band) * other["w1"] - 3 * error
+    assert measured < (1 - band) * other["w1"].value - 3 * error
 
 
 # --- a1 and a3 on a grid with N > 2M, whose ζ is a sum of few samples -----------------------------
@@ -258,7 +299,7 @@ def test_few_samples_are_not_a_normal_number(on_grids):
     raw, law = on_grids["orthogonal", 1]
     coupling, s = grid_setting(256, 64, FEW)
     matrix = replace(coupling.matrix(s), comb=np.zeros(0))
-    sample = medians.draw_samples(s, matrix, twin.sums_of(s, "orthogonal", True, 1), 1)
+    sample = medians.draw_samples(s, matrix, sums.sums_of(s, "orthogonal", True, 1), 1)
     for group, drawn in (("a1", medians.of_a1), ("a3", medians.of_a3)):
         normal = np.median(abs(drawn(s, matrix, coupling.laws(s)[group], sample, 1)))
         measured, error = median(raw, group)
@@ -278,7 +319,7 @@ def test_the_median_of_a1_is_over_starts_that_differ():
     coupling, _ = laws.coupling_of("random", True)
     s = laws.Setting(n, m, *np.ones((4, 1)), signal=laws.describe("uniform"))
     matrix = coupling.matrix(s)
-    sample = medians.draw_samples(s, matrix, twin.sums_of(s, "random", True, 1), 1)
+    sample = medians.draw_samples(s, matrix, sums.sums_of(s, "random", True, 1), 1)
     alike = replace(sample, **dict.fromkeys(("rest", "row", "column"), 1.0))
     of_alike = np.median(abs(medians.of_a1(s, matrix, coupling.laws(s)["a1"], alike, 1)))
     assert measured < (1 - band) * of_alike - 3 * error
@@ -286,10 +327,12 @@ def test_the_median_of_a1_is_over_starts_that_differ():
 
 def test_the_mean_over_signals_of_a_starts_sums_are_its_traces():
     rng = np.random.default_rng(0)
-    waves = [np.stack([twin._waves(w, 24)[0] for w in rng.uniform(0, np.pi, (3, 8))]) for _ in "ab"]
+    waves = [
+        np.stack([starts.waves(w, 24)[0] for w in rng.uniform(0, np.pi, (3, 8))]) for _ in "ab"
+    ]
     x = rng.standard_normal((3, 60_000, 24))
-    found = twin._sums_of_starts(*waves, x, x.shape[1])
-    exact = twin._means_of_starts(*waves)
+    found = sums._sums_of_starts(*waves, x, x.shape[1])
+    exact = sums._means_of_starts(*waves)
     scale = np.abs(exact).max(axis=0)
     np.testing.assert_allclose(found / scale, exact / scale, atol=0.02)
 
@@ -317,7 +360,7 @@ def test_a_median_over_drawn_amplitudes_has_all_four_of_them(of_drawn_amplitudes
     monkeypatch.setattr(medians, "_mean_square", lambda law, batch: 1.0)
     s = laws.Setting(64, 512, *np.ones((4, 2)), signal=laws.describe("uniform"))
     by_two = medians.medians(s, "random", True, laws.coupling_of("random", True)[0], 1)
-    assert measured > (1 + band) * by_two["w1"] + 3 * error
+    assert measured > (1 + band) * by_two["w1"].value + 3 * error
 
 
 def test_where_x0_alone_makes_the_gradient_the_band_says_so():

@@ -8,47 +8,45 @@ import numpy as np
 
 from lct_lab.init import FREQUENCIES
 from lct_lab.laws.scalars import edge, total
+from lct_lab.laws.twins import ONE_BY_ONE
 
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
 SPIKES, SPIKES_MEDIAN = 0.006, 0.015  # of a table, times its excess kurtosis: windows unlike others
+SPIKES_SHARED = 0.015  # the same, of what a large batch leaves
 RESOLVED = 3.0  # of a table: κ over the smaller of N and M, which have to resolve its spectrum
-PARTS = 2.0  # of a mean that is a difference: so many times that of one
+DIFFERENCE = 2.0  # how many times that a mean misses which is the difference of large parts
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
 ONE_X0 = 0.64  # of the median where x_0 alone makes it, times that share squared
-NORMAL_MEDIAN = 0.6745  # of the size of a normal number, over its rms
+NORMAL_MEDIAN = 0.6745  # the median of |Z|, Z normal of variance 1
+ERRORS = 3.0  # standard errors of a median that few drawn starts gave
+ROUNDING = 1e-12  # of the parts of a mean: what is left of an rms where all of it cancels
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
-def bands(s, coupling, laws, weight, batch):
-    """{group: (band of rms and mean, band of the median)}; weight : of the amplitudes."""
-    matrix = coupling.matrix(s)
-    corner = CORNER * _average(_of_frequencies(s), weight)
-    missing = {"a2": missing_in_a2(s, matrix), "a4": missing_in_a4(s, matrix)}
+def bands(s, coupling, laws, weight, batch, errors):
+    """{group: (band of rms and mean, band of the median)}: the widest of all that is rough.
+
+    weight : of the amplitudes. errors : {group: relative error of its median}.
+    """
     found = {}
     for group, law in laws.items():
-        band, median = least(s, coupling, group)
+        rms, median = least(s, coupling, group, batch)
         if group in FREQUENCIES:
-            small = coupling.module.small_sizes(s)
-            band, median = max(band, corner, small), max(median, corner, small)
+            wider = of_frequency(s, coupling, law, weight, batch)
+            rms, median = max(rms, wider), max(median, wider)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2)
-            floor = coupling.module.floor_band(s) + unresolved(s)
-            left = floor * floor_share(law, weight, batch)
-            band, median = max(band, left), max(median, left)
-        elif group in missing:
-            square = _average(total(law.square), weight)
-            more = _widening(missing[group], square, weight)
-            rough = _widening(of_rough(s, matrix, group), square, weight)
-            band = band + (rough > SLIGHT) * rough
-            band = max(band, (more > SHOWS) * more)
-        left = cancellation(s, law, weight, batch)
-        found[group] = max(band, left), max(median, left / NORMAL_MEDIAN)
+        elif group in ("a2", "a4"):
+            rms = of_energy(s, coupling.matrix(s), group, law, weight, rms)
+        difference = of_difference(s, law, weight, batch)
+        median = max(median, difference / NORMAL_MEDIAN, ERRORS * errors[group])
+        found[group] = max(rms, difference), median
     return found
 
 
-def least(s, coupling, group):
+def least(s, coupling, group, batch):
     """The bands where nothing widens them."""
     band, median = coupling.band(group), coupling.median_band
     if s.signal.windows is None:
@@ -56,11 +54,37 @@ def least(s, coupling, group):
     wider = max(unresolved(s), coupling.aligned(s) * TABLE_ON_GRID)
     excess = s.signal.excess
     of_rms = max(band, TABLE, wider, SPIKES * excess)
-    return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess)
+    few = excess / batch if batch > ONE_BY_ONE else 0.0  # to be normal, as a twin takes them
+    return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess, few)
+
+
+def of_frequency(s, coupling, law, weight, batch):
+    """How far off a frequency's law is by x_0 and y_0, at small sizes, or of large batches.
+
+    What a large batch leaves is rough by itself, by what of the spectrum is not resolved, and of a
+    table by how unlike its windows are; these are apart and add up.
+    """
+    corner = CORNER * _average(_of_frequencies(s), weight)
+    floor = coupling.module.floor_band(s) + unresolved(s)
+    if s.signal.windows is not None:
+        floor = floor + SPIKES_SHARED * max(s.signal.excess, 0.0)
+    shared = floor * floor_share(law, weight, batch)
+    return max(corner, coupling.module.small_sizes(s), shared)
+
+
+def of_energy(s, matrix, group, law, weight, band):
+    """The band of the rms of a2 or a4: what its law leaves out, where that shows."""
+    missing = {"a2": missing_in_a2, "a4": missing_in_a4}[group](s, matrix)
+    square = _average(total(law.square), weight)
+    more = _widening(missing, square, weight)
+    rough = _widening(of_rough(s, matrix, group), square, weight)
+    band = band + (rough > SLIGHT) * rough
+    return max(band, (more > SHOWS) * more)
 
 
 def unresolved(s):
-    """How far off a law is whose N or M does not resolve the spectrum; 0 of noise by name."""
+    """3 κ / min(N, M), as measured: how far off a law is whose N or M does not resolve the
+    spectrum; 0 of noise by name."""
     if s.signal.windows is None:
         return 0.0
     return RESOLVED * s.signal.colour / min(s.n, s.m)
@@ -73,16 +97,19 @@ def floor_share(law, weight, batch):
     return left / own if own else 0.0
 
 
-def cancellation(s, law, weight, batch):
-    """Of a table: what its mean is a difference of may be off by so much, over the rms.
+def of_difference(s, law, weight, batch):
+    """The error of a mean that is the small difference of large parts, over the rms.
 
-    By `TABLE`, or by all that several parts miss of the spectrum together; 0 of noise by name.
+    Of a table each part is off by `TABLE`, or all together by `DIFFERENCE` times what is
+    unresolved; 0 of noise by name, and where all cancels exactly.
     """
     if s.signal.windows is None:
         return 0.0
     parts = sum(abs(_average(value, weight)) for value in law.mean.values())
     rms = np.sqrt(_average(total(law.mean_square(batch)), weight))
-    return max(TABLE, PARTS * unresolved(s)) * parts / rms if rms else 0.0
+    if rms <= ROUNDING * parts:
+        return 0.0
+    return max(TABLE, DIFFERENCE * unresolved(s)) * parts / rms
 
 
 def missing_in_a4(s, matrix):

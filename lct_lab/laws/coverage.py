@@ -11,6 +11,7 @@ from lct_lab.init import INITS
 
 LEAST = 32  # the smallest size that is covered
 WIDEST = 16  # sorted starts: 1/WIDEST <= N/M <= WIDEST
+FARTHEST = 4096  # tied and shuffled starts, and grids with M > N: 1/FARTHEST <= N/M <= FARTHEST
 FOLDS = 8  # orthogonal and jittered starts: N <= FOLDS M
 
 MEAN = 8  # the power at frequency 0 over that of the next four
@@ -30,6 +31,9 @@ def require_sizes(n, m, init, tied):
     """Raise ValueError, with what is covered, where no law reaches n/m of this start."""
     if init == "random" and not tied and not 1 / WIDEST <= n / m <= WIDEST:
         covered = f"between 1/{WIDEST} and {WIDEST}, which the sorted laws cover"
+        raise ValueError(f"n/m must be {covered}, got {n / m:.4g}")
+    if not 1 / FARTHEST <= n / m <= FARTHEST:
+        covered = f"between 1/{FARTHEST} and {FARTHEST}, which the laws cover"
         raise ValueError(f"n/m must be {covered}, got {n / m:.4g}")
     if INITS[init].jitter is None:
         return

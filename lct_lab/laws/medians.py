@@ -18,8 +18,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lct_lab.init import HIGHEST, LOWEST
-from lct_lab.laws import twin as twins
+from lct_lab.laws import twins
 from lct_lab.laws.scalars import total
+from lct_lab.laws.twins import starts
+from lct_lab.laws.twins import sums as of_energies
+from lct_lab.laws.twins.starts import Median
 
 DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a2 and a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
@@ -28,21 +31,21 @@ NODES = 7  # values of a2 a4 between which a median is interpolated
 
 
 def medians(s, init, tied, coupling, batch):
-    """{group: median of |gradient|}: for w and w̃ the median over starts of the median entry.
+    """{group: `Median` of |gradient|}: for w and w̃ that over starts of the median entry.
 
     s : the `Setting`; amplitudes that are averaged over are drawn from U(½, 3/2), `DRAWS` of each,
     evenly spread. coupling : the laws, as in `couplings`. Always the same draws.
     """
     rng = np.random.default_rng(0)
     if np.size(s.a1) > 1:
-        s = _with_drawn_amplitudes(s, rng)
-    sums = twins.sums_of(s, init, tied, batch)
+        s = with_drawn_amplitudes(s, rng)
+    sums = of_energies.sums_of(s, init, tied, batch)
     found = of_scalars(s, sums, coupling, batch, rng)
     twin = twins.twin_of(s, init, tied, batch)
     return found | at_any_ratio(s, twin, coupling, tied, batch)
 
 
-def _with_drawn_amplitudes(s, rng):
+def with_drawn_amplitudes(s, rng):
     even = rng.permuted(np.tile(np.arange(DRAWS) + 0.5, (4, 1)), axis=1) / DRAWS
     a1, a2, a3, a4 = LOWEST + (HIGHEST - LOWEST) * even
     return replace(s, a1=a1, a2=a2, a3=a3, a4=a4)
@@ -52,27 +55,27 @@ def _with_drawn_amplitudes(s, rng):
 
 
 def at_any_ratio(s, twin, coupling, tied, batch):
-    """{group: median} of w and w̃, also where the twin is too small to keep N/M.
+    """{group: `Median`} of w and w̃, also where the twin does not keep N/M.
 
     Then it is of as many frequencies as the twin stands for, enlarged as the rms is.
     """
-    if s.n * twins.FEWEST // 4 <= twins.WIDEST * s.m:
+    if twins.keeps_ratio(s.n, s.m, twin):
         return of_frequencies(s, twin, coupling, tied, batch)
     near = replace(s, m=round(s.n * twin.m / twin.n))
     found = of_frequencies(near, twin, coupling, tied, batch)
     laws, near_laws = coupling.laws(s), coupling.laws(near)
     return {
-        group: float(value * _median_ratio(laws[group], near_laws[group], batch))
-        for group, value in found.items()
+        group: Median(value * _median_ratio(laws[group], near_laws[group], batch), error)
+        for group, (value, error) in found.items()
     }
 
 
 def _median_ratio(law, other, batch):
-    return np.median(np.sqrt(_mean_square(law, batch) / _mean_square(other, batch)))
+    return float(np.median(np.sqrt(_mean_square(law, batch) / _mean_square(other, batch))))
 
 
 def of_frequencies(s, twin, coupling, tied, batch):
-    """{group: median} of w and w̃; over drawn amplitudes by way of a2 a4, on which they hang.
+    """{group: `Median`} of w and w̃; over drawn amplitudes by way of a2 a4, on which they hang.
 
     What hangs on the four apart, the parts of x_0 and y_0, enlarges a median as it does the rms.
     """
@@ -89,10 +92,11 @@ def of_frequencies(s, twin, coupling, tied, batch):
     laws, even_laws = coupling.laws(s), coupling.laws(even)
     found = {}
     for group in at_nodes[0]:
-        value = np.log([median[group] for median in at_nodes])
+        value = np.log([at_node[group].value for at_node in at_nodes])
         larger = _mean_square(laws[group], batch) / _mean_square(even_laws[group], batch)
         drawn = np.exp(np.interp(np.log(product), np.log(node), value)) * np.sqrt(larger)
-        found[group] = float(np.median(drawn))
+        error = max(at_node[group].error for at_node in at_nodes)
+        found[group] = Median(float(np.median(drawn)), error)
     return found
 
 
@@ -101,16 +105,21 @@ def _mean_square(law, batch):
 
 
 def of_given_amplitudes(s, a, twin, meetings, tied, batch):
-    """{group: median over the twin's entries and over signals}, scaled by √(N³/M) to the size."""
+    """{group: the twin's `Median`}, scaled by √(N³/M) to the size."""
     share = min(1.0, meetings(twin.n / s.n))
-    analysis, synthesis = analysis_side(s, a, twin), synthesis_side(s, a, twin)
-    groups = {"w1": [*analysis, *synthesis]} if tied else {"w1": analysis, "w2": synthesis}
+    groups = sides(s, a, twin, tied)
     unit = s.variance if s.signal.windows is None else 1.0
     scale = unit * np.sqrt((s.n / twin.n) ** 3 * twin.m / s.m)
+    found = {group: twin.median(vectors, share, batch) for group, vectors in groups.items()}
     return {
-        group: float(scale * twin.median(vectors, share, batch))
-        for group, vectors in groups.items()
+        group: Median(float(scale * value), float(error)) for group, (value, error) in found.items()
     }
+
+
+def sides(s, a, twin, tied):
+    """{group: u, v of the product that a frequency's gradient is}, or of both, added up if tied."""
+    analysis, synthesis = analysis_side(s, a, twin), synthesis_side(s, a, twin)
+    return {"w1": [*analysis, *synthesis]} if tied else {"w1": analysis, "w2": synthesis}
 
 
 def analysis_side(s, a, twin):
@@ -122,14 +131,15 @@ def analysis_side(s, a, twin):
     a1, a2, a3, a4 = a
     r, alpha, thin = _ratios(s, a, twin)
     p = a1 * a3 * r - 1
-    u = {twins.SLOPE: 2 * a2 / np.sqrt(twin.n * twin.m)}
+    u = {starts.SLOPE: 2 * a2 / np.sqrt(twin.n * twin.m)}
     v = {
-        twins.ROW: thin * a3**2 * a2 * r,
-        twins.OUTPUT: a4 * alpha,
-        twins.BACK: -a4,
+        starts.ROW: thin * a3**2 * a2 * r,
+        starts.OUTPUT: a4 * alpha,
+        starts.BACK: -a4,
+        starts.FIRST: thin * a3 * p,
+        starts.FIRST_IN_OUTPUT: thin * a1 * a4**2 * r,
     }
-    at_first = a3 * p + a1 * a4**2 * r * twin.overlap[:, 0]
-    return [(u, 0.0), (v, thin * at_first)]
+    return [u, v]
 
 
 def synthesis_side(s, a, twin):
@@ -141,9 +151,13 @@ def synthesis_side(s, a, twin):
     a1, a2, _, a4 = a
     r, alpha, thin = _ratios(s, a, twin)
     scale = 2 * a4 / np.sqrt(twin.n * twin.m)
-    u = {twins.FRONT: scale * a2}
-    v = {twins.SLOPE_OF_OUTPUT: alpha, twins.BACK_SLOPE: -1.0}
-    return [(u, thin * scale * a1), (v, thin * a1 * a4 * r * twin.overlap[:, 1])]
+    u = {starts.FRONT: scale * a2, starts.FIRST: thin * scale * a1}
+    v = {
+        starts.SLOPE_OF_OUTPUT: alpha,
+        starts.BACK_SLOPE: -1.0,
+        starts.FIRST_IN_SLOPE: thin * a1 * a4 * r,
+    }
+    return [u, v]
 
 
 def _ratios(s, a, twin):
@@ -156,7 +170,7 @@ def _ratios(s, a, twin):
 
 
 def of_scalars(s, sums, coupling, batch, rng):
-    """{group: median} of a1 … a4, over `DRAWS` draws of what scatters, or more."""
+    """{group: `Median`} of a1 … a4, over `DRAWS` draws of what scatters, or more."""
     matrix, laws = coupling.matrix(s), coupling.laws(s)
     sample = draw_samples(s, matrix, sums, min(batch, SIGNALS))
     drawn = {
@@ -166,7 +180,8 @@ def of_scalars(s, sums, coupling, batch, rng):
     found = sums.drawn(DRAWS, s.n, rng)
     for group, off in (("a2", off_a2(s, found)), ("a4", off_a4(s, found))):
         drawn[group] = total(laws[group].mean) + _shrunk(s, laws[group], batch) * s.variance * off
-    return {group: float(np.median(np.abs(drawn[group]))) for group in ("a1", "a2", "a3", "a4")}
+    groups = ("a1", "a2", "a3", "a4")
+    return {group: Median(float(np.median(np.abs(drawn[group]))), 0.0) for group in groups}
 
 
 def off_a4(s, sums):
@@ -185,11 +200,21 @@ def off_a2(s, sums):
     return 2 * (inner + first) / s.a2
 
 
+def of_all_windows(s, sums, first):
+    """{group: (starts,)} ∂L/∂a1 … ∂L/∂a4 of the mean loss over a table; first : E x_0²."""
+    zeta = s.a2 / np.sqrt(s.gamma)
+    crossed = (s.p + s.a3 * s.q) * zeta * sums.row_in
+    a4, a2 = off_a4(s, sums), off_a2(s, sums)
+    a3 = 2 * (s.p * s.q * first + crossed + s.a3 * zeta**2 * sums.row)
+    a1 = (s.a3 * a3 + s.a4 * a4 - s.a2 * a2) / s.a1  # Euler's identity
+    return {"a1": a1, "a2": a2, "a3": a3, "a4": a4}
+
+
 def _shrunk(s, law, batch):
     """How much less than the drawn signals of a table a batch scatters; noise is drawn as such."""
     if s.signal.windows is None:
         return 1.0
-    return np.sqrt(_spread(law, batch) / _spread(law, twins.signals_of_sums(batch)))
+    return np.sqrt(_spread(law, batch) / _spread(law, of_energies.signals_of_batch(batch)))
 
 
 def _spread(law, batch):

@@ -12,12 +12,13 @@ from lct_lab.checks import (
     require_size,
 )
 from lct_lab.init import INITS
-from lct_lab.laws import accuracy, coverage
+from lct_lab.laws import accuracy, coverage, floors
 from lct_lab.laws.averages import amplitudes_of
 from lct_lab.laws.couplings import coupling_of
 from lct_lab.laws.medians import medians
 from lct_lab.laws.scalars import total
 from lct_lab.laws.setting import Setting, describe
+from lct_lab.laws.twins import ONE_BY_ONE
 
 REMEMBERED = 256  # predictions: a median takes tenths of a second
 _KNOWN = {}
@@ -83,7 +84,12 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
     laws, lines = coupling.laws(s), coupling.lines(s)
     typical = medians(s, init, tied, coupling, batch)
-    bands = accuracy.bands(s, coupling, laws, weight, batch)
+    if floors.are_measured(s, init, batch):
+        laws = floors.with_measured(s, init, tied, coupling, laws)
+        if batch > ONE_BY_ONE:
+            typical |= floors.medians_of(s, init, tied, coupling, batch)
+    errors = {group: median.error for group, median in typical.items()}
+    bands = accuracy.bands(s, coupling, laws, weight, batch, errors)
     rows = {}
     for group, law in laws.items():
         means, squares = law.mean, law.mean_square(batch)
@@ -91,7 +97,7 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
         rows[group] = {
             "mean": np.sum(weight * total(means)),
             "rms": np.sqrt(np.sum(weight * total(squares))),
-            "median_abs": typical[group],
+            "median_abs": typical[group].value,
             "band": band,
             "median_band": median_band,
             "law": formula(lines[group]),

@@ -1,0 +1,100 @@
+"""What large batches of a table leave: the gradients of the mean loss over its windows.
+
+A derived floor takes the spectrum as smooth, and a signal's later samples as unrelated to x_0. That
+is right on average over frequencies, and where N resolves the spectrum. On a grid all starts have
+nearly the same frequencies, and a batch leaves what the spectrum leaves just there; a small N
+resolves little. There the floors are measured, on drawn starts. With ḡ the mean of a gradient g
+over all R windows, and g g' of two different ones,
+
+    E ḡ² = E g²/R + (1 - 1/R) E g g'.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lct_lab.init import FREQUENCIES, INITS
+from lct_lab.laws.medians import (
+    DRAWS,
+    of_all_windows,
+    sides,
+    with_drawn_amplitudes,
+)
+from lct_lab.laws.scalars import total
+from lct_lab.laws.setting import describe
+from lct_lab.laws.twins import on_batches, small
+from lct_lab.laws.twins.products import error_of_median
+from lct_lab.laws.twins.starts import Median
+
+TINY = 1e-300  # so that nothing over nothing is nothing
+
+
+def are_measured(s, init, batch):
+    """Whether `with_measured` has better floors than the laws of a setting."""
+    of_batches = s.signal.windows is not None and batch > 1
+    return of_batches and (INITS[init].jitter is not None or small(s.n, s.m))
+
+
+def with_measured(s, init, tied, coupling, laws):
+    """The laws of a `Setting` and a table, their floors measured.
+
+    Where a smaller start had to do, those of a1 … a4 stay as derived, and those of w and w̃ are
+    enlarged as the derived ones are.
+    """
+    twin = on_batches(s.n, s.m, init, tied, s.signal.windows)
+    squares = mean_squares(s, twin, tied)
+    near = replace(s, n=twin.n, m=twin.m, signal=describe(twin.table))
+    near_laws = laws if (twin.n, twin.m) == (s.n, s.m) else coupling.laws(near)
+    found = dict(laws)
+    for group, square in squares.items():
+        own = total(near_laws[group].square)
+        floor = np.maximum((square - own / twin.rows) / (1 - 1 / twin.rows), 0.0)
+        if near_laws is not laws:
+            floor *= _ratio(laws[group], near_laws[group])
+        if group in FREQUENCIES or near_laws is laws:
+            found[group] = replace(laws[group], floor={"windows": floor})
+    return found
+
+
+def medians_of(s, init, tied, coupling, batch):
+    """{group: `Median`} of a1 and a3: of ḡ on a drawn start, and the scatter of a batch about it.
+
+    Those of a2 and a4 are sums of many samples, and stay as `medians` has them.
+    """
+    rng = np.random.default_rng(0)
+    twin = on_batches(s.n, s.m, init, tied, s.signal.windows)
+    s = with_drawn_amplitudes(s, rng) if np.size(s.a1) > 1 else s
+    start, normal = rng.integers(twin.starts, size=DRAWS), rng.standard_normal(DRAWS)
+    means = of_all_windows(s, twin.sums.of(start), np.mean(twin.table[:, 0] ** 2))
+    scatter, laws = 1 / batch - 1 / twin.rows, coupling.laws(s)
+    return {
+        group: _median(means[group], total(laws[group].square), scatter, normal, twin.starts)
+        for group in ("a1", "a3")
+    }
+
+
+def _median(mean, square, scatter, normal, starts):
+    """The `Median` of |ḡ + σ z|, σ² what E g² has besides ḡ², times the scatter of a batch."""
+    of_starts, whole = np.mean(mean**2), np.mean(square)
+    if not whole:
+        return Median(0.0, 0.0)
+    over_signals = square * scatter * max(0.0, 1 - of_starts / whole)
+    values = np.abs(mean + np.sqrt(over_signals) * normal)
+    share = of_starts / (of_starts + np.mean(over_signals) + TINY)
+    error = share * error_of_median(np.abs(mean)) * np.sqrt(DRAWS / starts)
+    return Median(float(np.median(values)), float(error) if starts > 1 else 0.0)
+
+
+def _ratio(law, near):
+    return total(law.floor) / (total(near.floor) + TINY)
+
+
+def mean_squares(s, twin, tied):
+    """{group: E ḡ² over the starts of a twin, at its size}, of each choice of amplitudes."""
+    near = replace(s, n=twin.n, m=twin.m)
+    groups = sides(near, (s.a1, s.a2, s.a3, s.a4), twin, tied)
+    of_frequencies = {group: twin.grams.mean_square(vectors) for group, vectors in groups.items()}
+    one_each = {name: np.reshape(getattr(s, name), (-1, 1)) for name in ("a1", "a2", "a3", "a4")}
+    near = replace(near, **one_each)
+    found = of_all_windows(near, twin.sums, np.mean(twin.table[:, 0] ** 2))
+    return {group: np.mean(value**2, axis=1) for group, value in found.items()} | of_frequencies
