@@ -22,7 +22,7 @@ from lct_lab.laws.medians import (
 )
 from lct_lab.laws.scalars import total
 from lct_lab.laws.setting import describe
-from lct_lab.laws.twins import on_batches, small
+from lct_lab.laws.twins import ONE_BY_ONE, small
 from lct_lab.laws.twins.products import error_of_median
 from lct_lab.laws.twins.starts import Median
 
@@ -35,38 +35,48 @@ def are_measured(s, init, batch):
     return of_batches and (INITS[init].jitter is not None or small(s.n, s.m))
 
 
-def with_measured(s, init, tied, coupling, laws):
-    """The laws of a `Setting` and a table, their floors measured.
+def with_measured(s, twin, tied, coupling, laws):
+    """The laws of a `Setting` and a table, their floors measured on a twin `Batches`.
 
     Where a smaller start had to do, those of a1 … a4 stay as derived, and those of w and w̃ are
     enlarged as the derived ones are.
     """
-    twin = on_batches(s.n, s.m, init, tied, s.signal.windows)
     squares = mean_squares(s, twin, tied)
+    if is_whole(twin, s):
+        return laws | {group: _with_floor(laws[group], squares[group], twin) for group in laws}
     near = replace(s, n=twin.n, m=twin.m, signal=describe(twin.table))
-    near_laws = laws if (twin.n, twin.m) == (s.n, s.m) else coupling.laws(near)
-    found = dict(laws)
-    for group, square in squares.items():
-        own = total(near_laws[group].square)
-        floor = np.maximum((square - own / twin.rows) / (1 - 1 / twin.rows), 0.0)
-        if near_laws is not laws:
-            floor *= _ratio(laws[group], near_laws[group])
-        if group in FREQUENCIES or near_laws is laws:
-            found[group] = replace(laws[group], floor={"windows": floor})
+    near_laws, found = coupling.laws(near), dict(laws)
+    for group in squares.keys() & FREQUENCIES:
+        small_floor = _with_floor(near_laws[group], squares[group], twin).floor["windows"]
+        larger = total(laws[group].floor) / (total(near_laws[group].floor) + TINY)
+        found[group] = replace(laws[group], floor={"windows": small_floor * larger})
     return found
 
 
-def medians_of(s, init, tied, coupling, batch):
+def is_whole(twin, s):
+    """Whether a twin has the size of the start that it stands for."""
+    return (twin.n, twin.m) == (s.n, s.m)
+
+
+def _with_floor(law, square, twin):
+    """The law with E g g' of E ḡ²."""
+    floor = (square - total(law.square) / twin.rows) / (1 - 1 / twin.rows)
+    return replace(law, floor={"windows": np.maximum(floor, 0.0)})
+
+
+def medians_of(s, twin, coupling, batch):
     """{group: `Median`} of a1 and a3: of ḡ on a drawn start, and the scatter of a batch about it.
 
-    Those of a2 and a4 are sums of many samples, and stay as `medians` has them.
+    None of small batches, which are not normal, nor of a smaller start. Those of a2 and a4 are sums
+    of many samples, and stay as `medians` has them.
     """
+    if batch <= ONE_BY_ONE or not is_whole(twin, s):
+        return {}
     rng = np.random.default_rng(0)
-    twin = on_batches(s.n, s.m, init, tied, s.signal.windows)
     s = with_drawn_amplitudes(s, rng) if np.size(s.a1) > 1 else s
     start, normal = rng.integers(twin.starts, size=DRAWS), rng.standard_normal(DRAWS)
     means = of_all_windows(s, twin.sums.of(start), np.mean(twin.table[:, 0] ** 2))
-    scatter, laws = 1 / batch - 1 / twin.rows, coupling.laws(s)
+    scatter, laws = twin.scatter(batch), coupling.laws(s)
     return {
         group: _median(means[group], total(laws[group].square), scatter, normal, twin.starts)
         for group in ("a1", "a3")
@@ -85,16 +95,11 @@ def _median(mean, square, scatter, normal, starts):
     return Median(float(np.median(values)), float(error) if starts > 1 else 0.0)
 
 
-def _ratio(law, near):
-    return total(law.floor) / (total(near.floor) + TINY)
-
-
 def mean_squares(s, twin, tied):
     """{group: E ḡ² over the starts of a twin, at its size}, of each choice of amplitudes."""
     near = replace(s, n=twin.n, m=twin.m)
     groups = sides(near, (s.a1, s.a2, s.a3, s.a4), twin, tied)
     of_frequencies = {group: twin.grams.mean_square(vectors) for group, vectors in groups.items()}
     one_each = {name: np.reshape(getattr(s, name), (-1, 1)) for name in ("a1", "a2", "a3", "a4")}
-    near = replace(near, **one_each)
-    found = of_all_windows(near, twin.sums, np.mean(twin.table[:, 0] ** 2))
+    found = of_all_windows(replace(near, **one_each), twin.sums, np.mean(twin.table[:, 0] ** 2))
     return {group: np.mean(value**2, axis=1) for group, value in found.items()} | of_frequencies

@@ -18,7 +18,7 @@ from lct_lab.laws.couplings import coupling_of
 from lct_lab.laws.medians import medians
 from lct_lab.laws.scalars import total
 from lct_lab.laws.setting import Setting, describe
-from lct_lab.laws.twins import ONE_BY_ONE
+from lct_lab.laws.twins import on_batches
 
 REMEMBERED = 256  # predictions: a median takes tenths of a second
 _KNOWN = {}
@@ -85,9 +85,9 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
     laws, lines = coupling.laws(s), coupling.lines(s)
     typical = medians(s, init, tied, coupling, batch)
     if floors.are_measured(s, init, batch):
-        laws = floors.with_measured(s, init, tied, coupling, laws)
-        if batch > ONE_BY_ONE:
-            typical |= floors.medians_of(s, init, tied, coupling, batch)
+        twin = on_batches(n, m, init, tied, moments.windows)
+        laws = floors.with_measured(s, twin, tied, coupling, laws)
+        typical |= floors.medians_of(s, twin, coupling, batch)
     errors = {group: median.error for group, median in typical.items()}
     bands = accuracy.bands(s, coupling, laws, weight, batch, errors)
     rows = {}

@@ -51,12 +51,15 @@ class Batches:
         """R."""
         return len(self.table)
 
+    def scatter(self, batch):
+        """1/B - 1/R."""
+        return max(1 / batch - 1 / self.rows, LEAST_SCATTER)
+
     def median(self, vectors, share, batch):
         """The `Median` over starts of that of |Σ_i λ_i χ²_i| over entries and batches."""
         parted = self.chance >= share
         values = self.grams.parted(parted).eigenvalues(vectors)
-        scatter = max(1 / batch - 1 / self.rows, LEAST_SCATTER)
-        about_mean = sums_of_squares(values, 1 / scatter)
+        about_mean = sums_of_squares(values, 1 / self.scatter(batch))
         sums = np.where(parted[:, None], sums_of_squares(values, batch), about_mean)
         of_starts = np.median(np.abs(sums).reshape(self.starts, -1), axis=1)
         return Median(np.median(of_starts), error_of_median(of_starts))
