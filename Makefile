@@ -75,6 +75,7 @@ bench: $(STAMP)
 
 # What was changed, made or saved in the lab is someone's work, and the one thing that no command makes
 # again. Its notebooks are in build/lab; tables and figures, the explorer's too, in build/interactive.
+# Nor may the folder of a run that goes on vanish: it has the process's number in its name.
 clean:
 	@saved="$$(find build/interactive ! -type d 2>/dev/null | \
 	  while IFS= read -r file; do printf ', %s' "$${file#build/interactive/}"; done)"; \
