@@ -298,13 +298,17 @@ def test_what_was_saved_in_the_lab_is_kept_and_other_copies_follow(project):
     assert (project / "notebooks" / "00-explore.ipynb").read_text() == notebook(TABLE)
 
 
-@pytest.mark.parametrize("end, words", [("| true", ""), ("> /dev/full", "standard output: No")])
-def test_a_lab_that_nobody_hears_is_not_opened(project, end, words):
+@pytest.mark.parametrize(
+    "end, words, status", [("| true", "", 141), ("> /dev/full", "standard output: No", 1)]
+)
+def test_a_lab_that_nobody_hears_is_not_opened(project, end, words, status):
     write(project, TABLE, name="00-explore")
     command = f"{sys.executable} tools/lab.py {end}"
     (project / "jupyterlab.py").write_text("import sys; sys.exit('opened')")
     given = {"tool": "", "python": ["bash"], "PYTHONPATH": str(project)}
-    said = run(project, "-c", command, **given).stderr
+    result = run(project, "-o", "pipefail", "-c", command, **given)
+    said = result.stderr
+    assert result.returncode == status
     assert said.startswith(words) and len(said.splitlines()) <= 1 and "opened" not in said
 
 

@@ -67,4 +67,4 @@ def main():
 
 
 if __name__ == "__main__":
-    speech.say_faults(main)
+    sys.exit(speech.say_faults(main))
