@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export JUPYTER_PREFER_ENV_PATH := 1
+# The first would switch off every check, and the second hides the tools from one another.
+unexport PYTHONOPTIMIZE PYTHONSAFEPATH
 
 # What a user gives goes to the recipes through the environment, as it came: neither make nor the
 # shell reads it. So "$$P" in a recipe, never $(P).
@@ -73,17 +75,22 @@ bench: $(STAMP)
 
 # What was changed, made or saved in the lab is someone's work, and the one thing that no command makes
 # again. Its notebooks are in build/lab; tables and figures, the explorer's too, in build/interactive.
+# Nor may the folder of a run that goes on vanish: it has the process's number in its name.
 clean:
 	@saved="$$(find build/interactive ! -type d 2>/dev/null | \
 	  while IFS= read -r file; do printf ', %s' "$${file#build/interactive/}"; done)"; \
 	own="$$(find build/lab ! -type d ! -path build/lab/.copied.json 2>/dev/null | \
 	  while IFS= read -r file; do name="$${file#build/lab/}"; \
 	    cmp -s "$$file" "notebooks/$$name" || printf ', %s' "$$name"; done)"; \
+	kept="$$saved$$own"; host="$$(uname -n)"; \
 	for place in build/* .pytest_cache .ruff_cache .hypothesis; do \
-	  if test "$$place" = build/lab && test "$$own"; then \
+	  runner="$${place#build/*-$$host-}"; runner="$${runner%-????????}"; \
+	  if test "$$runner" != "$$place" && kill -0 "$$runner" 2>/dev/null; then \
+	    kept="$$place"; echo "keeping $$place, where process $$runner is at work"; \
+	  elif test "$$place" = build/lab && test "$$own"; then \
 	    echo "keeping build/lab, with your own: $${own#, } (rm -r build/lab removes it)"; \
 	  elif test "$$place" = build/interactive && test "$$saved"; then \
 	    echo "keeping build/interactive, saved from the lab: $${saved#, } (rm -r build/interactive removes it)"; \
 	  elif test -e "$$place"; then \
-	    echo "removing $$place, $$(du -sh "$$place" | cut -f1)"; rm -rf "$$place"; fi; done
-	@test -e build/lab || test -e build/interactive || rm -rf build
+	    echo "removing $$place, $$(du -sh "$$place" | cut -f1)"; rm -rf "$$place"; fi; done; \
+	test "$$kept" || rm -rf build

@@ -98,21 +98,22 @@ def require_path(name, value):
 
 
 @contextmanager
-def whole(path):
+def whole(path, *, into_new_folder=True):
     """A temporary path beside `path`, which takes its name when the block ends: all or nothing.
 
         with whole(path) as part:
             part.write_text("...")
 
-    The folder is made. Whatever ends the block early leaves `path` as it was and no temporary file.
-    Its name is one that no other thread, process or host uses. Raises OSError naming `path` where
-    it cannot be written.
+    The folder is made, or with `into_new_folder` False must be there. Whatever ends the block early
+    leaves `path` as it was and no temporary file. Its name is one that no other thread, process or
+    host uses. Raises OSError naming `path` where it cannot be written.
     """
     path = require_path("path", path)
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{writer}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if into_new_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.replace(path)
     except OSError as error:

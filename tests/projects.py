@@ -59,10 +59,10 @@ def environment(**given):
     return kept | given
 
 
-def run(project, *arguments, tool="run_notebook.py", limit=120, **given):
+def run(project, *arguments, tool="run_notebook.py", python=(sys.executable,), limit=120, **given):
     """Run one of the tools in `project` with `given` in the environment, as make gives it."""
     return subprocess.run(
-        [sys.executable, f"tools/{tool}", *arguments],
+        [*python, *([f"tools/{tool}"] if tool else []), *arguments],
         cwd=project,
         capture_output=True,
         text=True,

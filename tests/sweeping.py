@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
 import lct_lab
@@ -84,3 +84,20 @@ def stall(work, block, directory, *rest):
 
     shards.compute = compute
     return work(block, directory, *rest)
+
+
+class GivenUp:
+    """An executor that cancels all but the first task: a cluster's whose scheduler has ended."""
+
+    def __init__(self):
+        self.submitted = 0
+
+    def submit(self, work, *arguments):
+        self.submitted += 1
+        future = Future()
+        if self.submitted == 1:
+            future.set_result(work(*arguments))
+        else:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        return future

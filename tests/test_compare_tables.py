@@ -1,10 +1,12 @@
 """Tables made anew against the committed ones: what passes, what does not, what is counted."""
 
 import subprocess
+import sys
 
 import compare_tables
 import pandas as pd
 import pytest
+from projects import ROOT
 
 TABLE = pd.DataFrame(
     {
@@ -96,3 +98,26 @@ def test_missing_changed_and_uncommitted_tables_fail(project, capsys):
     assert "03-a.csv: no longer made" in said and "05-new.csv: made, and never committed" in said
     assert "04-b.csv" in said and 'column name="scale"' in said
     assert "2 tables compared, 3 differences; 1 exempt" in said
+
+
+def test_where_there_is_no_repository_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(compare_tables, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(SystemExit, match="must be a git repository with a commit") as ended:
+        compare_tables.main()
+    assert ended.value.code.startswith(str(tmp_path)) and "\n" not in ended.value.code
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n1\n1,2,3,4\n", b"\xff\xfe\xfa"])
+def test_a_table_that_is_none_is_a_difference(project, capsys, content):
+    (project / "data" / "04-b.csv").write_bytes(content)
+    assert compare_tables.main() == 1
+    said = capsys.readouterr().out
+    assert "04-b.csv: as made or as committed, it cannot be read as a table: " in said
+    assert "2 tables compared, 1 differences" in said
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = f"{sys.executable} tools/compare_tables.py | true"
+    found = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert found.stderr == ""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -49,6 +50,13 @@ def test_nothing_that_is_given_is_executed_and_all_arrives_as_it_came(project, n
         assert make(project, target, f"{name}={value}").stdout == value
         assert make(project, target, **{name: value}).stdout == value
     assert not (project / "evil").exists()
+
+
+def test_what_python_may_be_told_switches_off_no_check_and_hides_no_tool(project):
+    write(project, TABLE, "assert n == 4")
+    result = make(project, "notebooks", PYTHONOPTIMIZE="1", PYTHONSAFEPATH="1")
+    assert "a check in cell 3 does not hold" in result.stdout, result.stderr
+    assert outputs(project) == {}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -138,6 +146,18 @@ def test_clean_keeps_what_was_saved_in_the_lab(project):
     assert "keeping" not in make(project, "clean").stdout and not (project / "build").exists()
 
 
+def test_clean_leaves_the_folders_of_live_runs(project):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    host = platform.node()
+    alive = [f"90-{host}-{os.getpid()}-x1y2z3_0", f"site-{host}-{os.getpid()}-x1y2z3_0"]
+    for name in (*alive, f"90-{host}-{dead.pid}-x1y2z3_0", f"05-{host}-results", "runs"):
+        (project / "build" / name / "data").mkdir(parents=True)
+    said = make(project, "clean").stdout
+    assert sorted(path.name for path in (project / "build").iterdir()) == alive
+    assert f"keeping build/{alive[0]}, where process {os.getpid()} is at work\n" in said
+
+
 @pytest.mark.parametrize(
     "name", ["results.csv", "my.py", "sub/mine.ipynb", "data/a b.npy", ".hidden", "90-sizes.csv"]
 )
@@ -190,6 +210,7 @@ def test_help_names_every_target():
         ("16-", "got '16-'"),
         ("../16-a", "got '../16-a'"),
         ("16-" + "long" * 30, "NB must be two digits"),
+        ("16-" + "длинно" * 12, "no more than 80 bytes"),
         ("90-other", "NB must have a number of its own, and 90 is 90-sizes.ipynb; 01 is free"),
         ("16-full-a", "NB must not call a notebook full-"),
     ],
@@ -216,6 +237,24 @@ def test_a_new_notebook_has_its_number_and_runs_as_it_is(project):
         "figures/16-scales.svg",
         "notebooks/rendered/16-my-question.ipynb",
     }
+
+
+def test_a_new_notebook_is_written_whole_or_not_at_all(project):
+    limited = """import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+runpy.run_path("tools/new_notebook.py", run_name="__main__")"""
+    (project / "tools" / "limited.py").write_text(limited)
+    result = run(project, tool="limited.py", NB="16-my-question")
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    target = project / "notebooks" / "16-my-question.ipynb"
+    assert result.stderr.startswith(f"cannot write {target}: ")
+    assert [path.name for path in target.parent.iterdir()] == ["90-sizes.ipynb"]
+
+
+def test_a_new_notebook_that_nobody_hears_of_is_one_sentence(project):
+    command = f"NB=16-a {sys.executable} tools/new_notebook.py > /dev/full"
+    result = run(project, "-c", command, tool="", python=["bash"])
+    assert result.stderr == "standard output: No space left on device\n"
 
 
 def test_examples_of_new_notebooks_have_free_numbers():
@@ -257,6 +296,30 @@ def test_what_was_saved_in_the_lab_is_kept_and_other_copies_follow(project):
     assert saved.read_text() == "saved by the user"
     assert "changed = True" in (project / "build" / "lab" / "90-sizes.ipynb").read_text()
     assert (project / "notebooks" / "00-explore.ipynb").read_text() == notebook(TABLE)
+
+
+@pytest.mark.parametrize(
+    "end, words, status", [("| true", "", 141), ("> /dev/full", "standard output: No", 1)]
+)
+def test_a_lab_that_nobody_hears_is_not_opened(project, end, words, status):
+    write(project, TABLE, name="00-explore")
+    command = f"{sys.executable} tools/lab.py {end}"
+    (project / "jupyterlab.py").write_text("import sys; sys.exit('opened')")
+    given = {"tool": "", "python": ["bash"], "PYTHONPATH": str(project)}
+    result = run(project, "-o", "pipefail", "-c", command, **given)
+    said = result.stderr
+    assert result.returncode == status
+    assert said.startswith(words) and len(said.splitlines()) <= 1 and "opened" not in said
+
+
+def test_what_a_lab_cannot_clear_is_named(project):
+    write(project, TABLE, name="00-explore")
+    fails = """import lab, runpy
+def clear(root): open("/proc/none/.part", "w")
+lab.processes.clear = clear
+runpy.run_path("tools/lab.py", run_name="__main__")"""
+    (project / "tools" / "fails.py").write_text(fails)
+    assert run(project, tool="fails.py").stderr == "/proc/none/.part: No such file or directory\n"
 
 
 @pytest.mark.parametrize("garbled", ["{", "[1]", ""])

@@ -2,11 +2,13 @@
 
 import json
 import re
+import sys
 
 import pytest
 import run_notebook
 from projects import GIVEN, TABLE, make_project, outputs, publish_before, run, write
 from runner.notebook import parameters, parse
+from test_publish import LIMITED
 
 NOISY = 'import sys; print("progress", file=sys.stderr)'
 
@@ -57,6 +59,63 @@ def test_failures_fail_the_build_and_leave_the_last_good_output(project):
     kept = project / "build" / "failed" / "90-sizes"
     assert (kept / "90-sizes.failed.ipynb").exists() and (kept / "data" / "90-sizes.csv").exists()
     assert not (project / "build" / "stamps").exists(), "a failure is not up to date"
+
+
+@pytest.mark.parametrize("given", [{"PYTHONOPTIMIZE": "1"}, {"PYTHONOPTIMIZE": "2"}])
+def test_checks_are_made_whatever_python_is_told(project, given):
+    write(project, TABLE, "assert n == 4")
+    result = run(project, **given)
+    assert result.returncode == 1 and "a check in cell 3 does not hold" in result.stdout
+    assert outputs(project) == {}
+
+
+def test_checks_are_made_by_a_runner_that_makes_none(project):
+    write(project, TABLE, "assert n == 4")
+    result = run(project, python=[sys.executable, "-O"])
+    assert result.returncode == 1 and "a check in cell 3 does not hold" in result.stdout
+
+
+def test_a_long_name_of_the_folder_for_temporary_files_is_no_matter(project):
+    folder = project / ("long" * 30)
+    folder.mkdir()
+    result = run(project, TMPDIR=str(folder))
+    assert result.returncode == 0, result.stdout
+
+
+def test_nothing_is_left_open_that_python_would_warn_of(project):
+    result = run(project, PYTHONWARNINGS="error::ResourceWarning")
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+
+
+def test_results_whose_folder_was_removed_meanwhile_are_not_published(project):
+    made = publish_before(project)
+    other = TABLE.replace("90-sizes", "90-other")
+    write(project, other, "import os, shutil; shutil.rmtree(os.environ['LCT_LAB_OUT'])", TABLE)
+    result = run(project)
+    assert result.returncode == 1 and outputs(project) == made
+    assert re.search(r"its folder build/90-\S+ was removed while it ran", result.stdout)
+
+
+def test_only_what_was_kept_of_a_failed_run_is_said_to_be_there(project):
+    write(
+        project,
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))",
+        TABLE.replace("{n}", "{n:200000}"),
+        "assert n == 4",
+    )
+    (project / "tools" / "limited.py").write_text(LIMITED)
+    result = run(project, tool="limited.py")
+    assert result.returncode == 1 and "a check in cell 4 does not hold" in result.stdout
+    assert "what it made is in" not in result.stdout
+
+
+@pytest.mark.parametrize("end, status", [(">&-", 0), ("| true", 0), (">/dev/full", 1)])
+def test_a_runner_that_nobody_hears_ends_in_words(project, end, status):
+    command = f"{sys.executable} tools/run_notebook.py {end}"
+    result = run(project, "-c", command, tool="", python=["bash"])
+    wanted = "standard output: No space left on device\n" if status else ""
+    assert (result.returncode, result.stderr) == (status, wanted)
+    assert "data/90-sizes.csv" in outputs(project)
 
 
 def test_a_time_limit_ends_a_notebook(project):
@@ -138,6 +197,17 @@ def test_values_keep_the_types_of_their_defaults():
     parsed = parse("n=7 rate=2 full=true name='1e-3 of it'", known, "90-sizes")
     assert parsed == {"n": 7, "rate": 2.0, "full": True, "name": "1e-3 of it"}
     assert type(parsed["rate"]) is float
+
+
+def test_values_that_no_run_can_be_given_are_refused(project):
+    known = {"sizes": [1, 2]}
+    words = "P: sizes of 90-a must be of values that JSON has; got "
+    for value in ("[(1+2j)]", "[{1}]", "[b'a']"):
+        with pytest.raises(SystemExit, match=re.escape(words + value)):
+            parse(f'sizes="{value}"', known, "90-a")
+    write(project, TABLE, parameters="n = 3\nz = 1 + 2j")
+    with pytest.raises(SystemExit, match="the parameters of 90-sizes must be lines"):
+        parameters(project / "notebooks" / "90-sizes.ipynb")
 
 
 def test_a_parameter_given_twice_is_refused():

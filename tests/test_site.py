@@ -341,3 +341,38 @@ def test_a_damaged_copy_is_named_and_nothing_half_built(tmp_path, arguments, tex
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith(f"{damaged} must be ")
     assert not [path for path in tmp_path.glob("build/*") if any(path.iterdir())]
+
+
+ODD_CELLS = {
+    "an unknown kind": {"cell_type": "odd"},
+    "words that are a list": {"outputs": [{"data": {"text/markdown": [1, 2]}}]},
+    "a picture that is a list": {"outputs": [{"data": {"image/png": [3]}}]},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_CELLS.values(), ids=ODD_CELLS)
+@pytest.mark.parametrize("arguments", [(), ("--share", "01")])
+def test_a_copy_with_contents_that_no_notebook_has_is_named(tmp_path, arguments, odd):
+    copy = json.loads(executed("# A"))
+    cell = {"cell_type": "code", "id": "b", "metadata": {}, "source": "", "execution_count": 1}
+    outputs = [{"output_type": "display_data", "metadata": {}, **o} for o in odd.get("outputs", ())]
+    copy["cells"].append(cell | odd | {"outputs": outputs})
+    path = small_project(tmp_path, "01-a.ipynb", json.dumps(copy))
+    said = build(tmp_path, *arguments).stderr
+    assert said.startswith(f"{path} must be an executed notebook, and cannot be read as one: ")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments, name", [((), "mathjax.js"), (("--share", "01"), "build/share/01-a.html")]
+)
+def test_a_full_disk_names_what_could_not_be_written(tmp_path, arguments, name):
+    """Files may not grow beyond 1 MB, which fails as a full disk does."""
+    small_project(tmp_path, "01-a.ipynb", executed("# A"))
+    limited = "import resource, sys, build_site\nlimits = 1_000_000, resource.RLIM_INFINITY\n"
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, limits)\nsys.exit(build_site.main())\n"
+    (tmp_path / "tools" / "limited.py").write_text(limited)
+    command = [sys.executable, "tools/limited.py", *arguments]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    assert re.match(rf"cannot write \S+/{name}: .*File too large", result.stderr), result.stderr

@@ -120,6 +120,8 @@ def test_files_of_others_stay_whatever_their_number(tmp_path):
         f"build/05-{owner}-x1y2z3_0/a.csv",
         f"data/.bench.csv.{platform.node()}.{dead.pid}-1.part",
         f"figures/.90-full-a.svg.{owner}.part",
+        f"build/stamps/.90-a.txt.{platform.node()}.{dead.pid}-1.part",
+        f"notebooks/.90-a.ipynb.{platform.node()}.{dead.pid}-1.part",
         f"build/lab/..copied.json.{platform.node()}.{dead.pid}-1.part",
     ]
     for name in (*foreign, *ours):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import resource
 import signal
 import socket
@@ -21,7 +22,7 @@ from sweeping import FORK, SMALL, Stalled, run, shards, stamps, wait_until
 
 import lct_lab
 from lct_lab import probes, tables
-from lct_lab.sweeps import collect, rows, status
+from lct_lab.sweeps import collect, log, rows, status
 from lct_lab.sweeps.command import main
 
 
@@ -230,6 +231,14 @@ def test_dask_survives_a_killed_worker_and_gives_the_same_bytes(tmp_path):
     outcome("dask worker killed in mid-task", "sweep completes, same bytes")
 
 
+def test_a_cluster_that_gives_up_is_one_sentence_and_no_block_counts_as_failed(tmp_path):
+    with pytest.raises(RuntimeError, match="executor gave up the blocks that were left") as error:
+        run(tmp_path, executor=sweeping.GivenUp())
+    assert "\n" not in str(error.value)
+    found = status(tmp_path)
+    assert not found["failed"] and len(found["left"]) >= 11
+
+
 def drive(name, directory, says):
     """A driver in a process group of its own, at work on a block that does not end."""
     os.setsid()
@@ -392,6 +401,48 @@ def test_a_full_disk(tmp_path):
     finally:
         subprocess.run(["umount", tmp_path])
     outcome("disk full", "error names the path, no partial shard")
+
+
+@pytest.mark.parametrize("name", ["this process", "loky"])
+def test_a_folder_that_is_moved_is_an_error_and_not_made_anew(tmp_path, monkeypatch, name):
+    executor = None if name == "this process" else sweeping.loky()
+    append = log.append
+
+    def move_after_a_shard(folder, **entry):
+        append(folder, **entry)
+        if "shard" in entry:
+            folder.rename(tmp_path / "new")
+
+    monkeypatch.setattr(log, "append", move_after_a_shard)
+    old = re.escape(str(tmp_path / "old"))
+    words = f"must stay where it is while a sweep runs, got {old}, which was moved or removed"
+    with pytest.raises(OSError, match=words):
+        run(tmp_path / "old", executor=executor)
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    before = stamps(tmp_path / "new")
+    assert before and len(run(tmp_path / "new")) == 60 * 6
+    assert before.items() <= stamps(tmp_path / "new").items()
+
+
+def test_a_finished_sweep_in_a_folder_that_cannot_be_written_is_read(tmp_path):
+    table = run(tmp_path, **SMALL)
+    locked(tmp_path)
+    assert in_a_child(lambda: as_nobody(lambda: run(tmp_path, **SMALL).equals(table))) is True
+    assert "cannot write" in in_a_child(lambda: as_nobody(lambda: run(tmp_path)))
+
+
+def locked(folder):
+    """Let all read `folder`, and nobody write there."""
+    for path in (folder, *folder.parents[:-2]):
+        path.chmod(path.stat().st_mode | 0o055)
+    folder.chmod(0o555)
+
+
+def as_nobody(work):
+    if os.getuid() == 0:
+        os.setuid(65534)
+    return work()
 
 
 def test_a_directory_that_cannot_be_written(tmp_path):

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from runner import ROOT, processes
+from runner import ROOT, processes, speech
 
 from lct_lab import book, tables
 
@@ -64,7 +64,9 @@ def read(path):
     import nbformat
 
     try:
-        return nbformat.read(path, 4)
+        found = nbformat.convert(nbformat.reader.reads(path.read_bytes().decode()), 4)
+        nbformat.validate(found)  # which nbformat.read does too, and goes on
+        return found
     except (ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
         said = str(error).partition("\n")[0]
         sys.exit(f"{path} must be an executed notebook, and cannot be read as one: {said}")
@@ -93,8 +95,8 @@ def exporter():
     return make
 
 
-def write(make, path, page, target, *, address, link):
-    """Write the page of the executed notebook `path`, with what `page` says besides.
+def written(make, path, page, *, address, link):
+    """The page of the executed notebook `path`, with what `page` says besides, as bytes.
 
     `address` makes a link of a file, `link` replaces a link to a notebook.
     """
@@ -112,7 +114,13 @@ def write(make, path, page, target, *, address, link):
     )
     page = look() | page | {"title": title_of(path), "sources": sources, "data": data}
     text, _ = make.from_notebook_node(copy, resources={"page": page})
-    target.write_text(text, encoding="utf-8")
+    return text.encode()
+
+
+def put(target, content):
+    """Write the bytes `content`; an OSError names `target`, also where the disk is full."""
+    with tables.whole(target) as part:
+        part.write_bytes(content)
 
 
 def look():
@@ -148,13 +156,13 @@ def site():
     try:
         for place, path in enumerate(pages):
             page = {"links": neighbours(pages, place)}
-            file = new / f"{path.stem}.html"
-            write(make, path, page, file, address=beside, link=r"[\1](\2.html)")
+            found = written(make, path, page, address=beside, link=r"[\1](\2.html)")
+            put(new / f"{path.stem}.html", found)
             for part in files_of(path):
                 for source in part.values():
-                    shutil.copyfile(source, new / source.name)
-        (new / "index.html").write_text(index(make, pages), encoding="utf-8")
-        (new / "mathjax.js").write_text(mathjax(), encoding="utf-8")
+                    put(new / source.name, source.read_bytes())
+        put(new / "index.html", index(make, pages).encode())
+        put(new / "mathjax.js", mathjax().encode())
         if target.exists():
             os.replace(target, staging / "old")
         os.replace(new, target)
@@ -214,10 +222,8 @@ def share(number):
         known = ", ".join(names)
         sys.exit(f"NB must be the number of an executed notebook, {known}; got {number!r}")
     target = ROOT / "build" / "share" / f"{names[number].stem}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
     page = {"mathjax": mathjax().replace("</script", r"<\/script")}
-    with tables.whole(target) as part:
-        write(exporter(), names[number], page, part, address=inside, link=r"\1")
+    put(target, written(exporter(), names[number], page, address=inside, link=r"\1"))
     print(f"one file, {target.stat().st_size / 1e6:.1f} MB: {target.relative_to(ROOT)}")
 
 
@@ -229,20 +235,23 @@ def inside(file):
     return f"data:application/octet-stream;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
+def build(number):
+    """The page of the notebook `number` to share, or the whole site where that is None."""
+    processes.clear(ROOT)
+    return site() if number is None else share(number)
+
+
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     arguments.add_argument(
         "--share", metavar="NB", help="number of a notebook, or 05-full for its long run"
     )
     given = arguments.parse_args()
     processes.stop_on_signals()
     try:
-        processes.clear(ROOT)
-        return site() if given.share is None else share(given.share)
+        return speech.say_faults(lambda: build(given.share))
     except ValueError as error:  # of a notebook without a title
         sys.exit(str(error))
-    except OSError as error:
-        sys.exit(f"{error.filename or 'standard output'}: {error.strerror}")
     except processes.Stopped as stopped:
         (number,) = stopped.args
         said = f"stopped by {signal.Signals(number).name}: the pages are as they were"

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from pandas.testing import assert_frame_equal
-
-ROOT = Path(__file__).resolve().parent.parent
+from runner import ROOT, speech
 
 
 class Tolerance(NamedTuple):
@@ -70,10 +69,22 @@ def difference(name, committed, made):
     return None
 
 
+def compared_with(committed, made):
+    """`difference` of the committed text of a table and the file `made`, or that one is none."""
+    try:
+        return difference(made.name, pd.read_csv(io.StringIO(committed)), pd.read_csv(made))
+    except ValueError as error:  # EmptyDataError, ParserError, UnicodeDecodeError
+        said = str(error).partition("\n")[0]
+        return f"{made.name}: as made or as committed, it cannot be read as a table: {said}"
+
+
 def git(*arguments):
-    return subprocess.run(
-        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    """What git says, or the end with a sentence."""
+    found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode:
+        said = found.stderr.partition("\n")[0]
+        sys.exit(f"{ROOT} must be a git repository with a commit, to compare with: {said}")
+    return found.stdout
 
 
 def committed_tables():
@@ -93,8 +104,7 @@ def main():
         if name not in made:
             found.append(f"{name}: no longer made")
         else:
-            old = pd.read_csv(io.StringIO(committed[name]))
-            found.append(difference(name, old, pd.read_csv(made[name])))
+            found.append(compared_with(committed[name], made[name]))
     found = [words for words in found if words]
     print("\n\n".join([*found, ""]), end="")
     print(f"{len(compared)} tables compared, {len(found)} differences; {len(exempt)} exempt:")
@@ -108,4 +118,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(speech.say_faults(main))

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 
-from runner import ROOT, processes
+from runner import ROOT, processes, speech
 
 from lct_lab import book, tables
 
@@ -55,19 +55,16 @@ def main():
     except ValueError as error:
         sys.exit(f"LAB must be options of JupyterLab, quoted as in a shell: {error}")
     processes.clear(ROOT)
-    try:
-        kept = refresh()
-    except OSError as error:
-        sys.exit(str(error))
+    kept = refresh()
     print("opening copies of the notebooks, in build/lab/; what is saved there stays there")
     print(f"(the notebooks themselves: {sys.executable} -m jupyterlab notebooks)")
     if kept:
         print(f"changed there, and kept: {', '.join(kept)} (delete one for a fresh copy)")
-    sys.stdout.flush()
+    print(end="", flush=True)
     first = LAB.relative_to(ROOT) / "00-explore.ipynb"
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(first), *given])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(speech.say_faults(main))

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from runner import ROOT, jobs, processes
+from runner import ROOT, jobs, processes, speech
 from runner.notebook import parameters, parse
 
 from lct_lab import book
@@ -73,7 +73,7 @@ def arguments():
     def from_make(name):
         return os.environ.get(name, "")
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--only", default=from_make("NB"), help="number or name of one notebook")
     parser.add_argument(
         "--parameters",
@@ -106,9 +106,7 @@ def run(given):
 def main():
     processes.stop_on_signals()
     try:
-        return run(arguments())
-    except OSError as error:
-        sys.exit(f"{error.filename or 'standard output'}: {error.strerror}")
+        return speech.say_faults(lambda: run(arguments()))
     except processes.Stopped as stopped:
         (number,) = stopped.args
         print(

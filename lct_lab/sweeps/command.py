@@ -1,6 +1,7 @@
 """python -m lct_lab sweep | status | collect: sweeps from a terminal."""
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ import lct_lab
 from lct_lab import init, signals, sweeps, tables
 from lct_lab.checks import require_size
 
+# Of a cluster's library, which tell the stack of every connection that ends.
+LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
 UNREAD = 141  # the status of a command that a closed pipe ends
 
 
@@ -148,7 +151,10 @@ def _cluster(address):
     from importlib import import_module  # the cluster's library is not this package's
 
     try:
-        return import_module("distributed").Client(address).get_executor()
+        found = import_module("distributed").Client(address).get_executor()
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        return found
     except ValueError as error:
         wanted = "--scheduler must be an address such as tcp://host:8786"
         raise ValueError(f"{wanted}, got {address!r}: {error}") from None

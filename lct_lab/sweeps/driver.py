@@ -61,9 +61,11 @@ def sweep(
     planned = {shard_name(found): found for found in blocks(n, m, init, inits, block, **settings)}
     folder = state.make_folder(directory)
     state.clear_leftovers(folder)
-    state.write_plan(folder, list(planned))
-    log.append(folder, sweep=len(planned), commit=log.commit())
-    made = _run(planned, folder, executor, progress)
+    with state.staying(folder):
+        state.write_plan(folder, list(planned))
+        if not all((folder / name).is_file() for name in planned):  # else it is read, and no more
+            log.append(folder, sweep=len(planned), commit=log.commit())
+        made = _run(planned, folder, executor, progress)
     return rows.as_table([made[name] for name in planned])
 
 
@@ -139,7 +141,7 @@ class _Run:
 
     def over(self, executor):
         """Read what is there, and have the workers of `executor` compute the rest."""
-        from concurrent.futures import BrokenExecutor, as_completed
+        from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 
         # a pool's workers end with this process; a cluster's serve others too
         driver = os.getpid() if hasattr(executor, "_processes") else None
@@ -158,6 +160,11 @@ class _Run:
             described = json.dumps(block.described())
             raise RuntimeError(
                 f"a worker died at or near the block {described}; call sweep again to go on"
+            ) from error
+        except CancelledError as error:
+            raise RuntimeError(
+                "executor gave up the blocks that were left, as when a cluster's scheduler ends; "
+                "call sweep again to go on"
             ) from error
         except KeyboardInterrupt:
             _terminate_workers(executor)
@@ -183,11 +190,11 @@ class _Run:
 
     def settle(self, name, block, result):
         """Take the rows and seconds that `result()` returns, or note its failure; log both."""
-        from concurrent.futures import BrokenExecutor
+        from concurrent.futures import BrokenExecutor, CancelledError
 
         try:
             self.made[name], seconds = result()
-        except (BrokenExecutor, OSError):  # which would meet every other block as well
+        except (BrokenExecutor, CancelledError, OSError):  # which the other blocks would meet too
             raise
         except Exception as error:
             described = block.described()

@@ -23,13 +23,16 @@ class Rows(NamedTuple):
 
 
 def write(rows, path):
-    """Save rows at `path` as `tables.write_raw` does; returns them with the attrs as saved."""
+    """Save rows at `path` as `tables.write_raw` does; returns them with the attrs as saved.
+
+    Its folder must be there: one that was moved while a sweep ran is not made anew beside it.
+    """
     kinds, schema = _as_pandas_has(*_described(rows.columns))
     attrs = {"versions": tables.provenance(), **rows.attrs}
     listed = [(name, kinds[name], values) for name, values in rows.columns.items()]
     attrs["content"] = tables.content(listed, attrs)
     saved = Rows(rows.columns, attrs)
-    with tables.whole(path) as part:
+    with tables.whole(path, into_new_folder=False) as part:
         part.write_bytes(_encoded(saved, schema))
     return saved
 

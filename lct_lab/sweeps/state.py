@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as short
 
@@ -38,13 +39,33 @@ def make_folder(directory):
     return path
 
 
+@contextmanager
+def staying(folder):
+    """Let an OSError say so where it came since `folder` is gone, for nothing makes it anew."""
+    try:
+        yield
+    except OSError as error:
+        if folder.is_dir():
+            raise
+        wanted = "directory must stay where it is while a sweep runs"
+        kept = "a sweep goes on with the blocks that are in it"
+        raise OSError(f"{wanted}, got {folder}, which was moved or removed; {kept}") from error
+
+
 def clear_leftovers(directory):
     """Remove unfinished shards and plans of dead processes of this host; all else stays."""
     for part in directory.glob(".*.part"):
         name = LEFT.fullmatch(part.name)
         own = name and part.is_file() and not part.is_symlink()
         if own and not lives(int(name["process"])):
-            part.unlink(missing_ok=True)
+            _remove(part)
+
+
+def _remove(part):
+    try:
+        part.unlink(missing_ok=True)
+    except OSError:  # what cannot be written can be read; to write there has its own error
+        pass
 
 
 def lives(process):
@@ -63,7 +84,7 @@ def write_plan(directory, names):
     content = json.dumps(names).encode()
     plan = directory / f"plan-{digest(content)}.json"
     if not plan.exists() or plan.read_bytes() != content:
-        with tables.whole(plan) as part:
+        with tables.whole(plan, into_new_folder=False) as part:
             part.write_bytes(content)
 
 

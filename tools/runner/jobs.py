@@ -13,12 +13,16 @@ import time
 from collections import deque
 from pathlib import Path
 
+from lct_lab import tables
 from runner import ROOT, processes
 from runner.notebook import parameters
 from runner.publish import publish
 from runner.sources import digest, package_hash
 
 TIMED = "14-"  # measures times, and so runs alone
+# What a user's environment may not tell a kernel: to skip the checks, and where to look for what.
+NOT_FOR_KERNELS = ("PYTHONOPTIMIZE", "PYTHONSAFEPATH", "JUPYTER_PATH")
+SHORT = 80  # bytes of a folder for sockets, whose paths must have less than 104
 
 
 class Job:
@@ -61,10 +65,13 @@ class Job:
     def start(self, timeout):
         """Start the run in a process of its own, which may take `timeout` seconds."""
         self.began, self.timeout = time.time(), timeout
+        self.place = None  # of what it made, once that is there
         (ROOT / "build").mkdir(exist_ok=True)
         prefix = f"{self.name[:2]}-{processes.OWNER}-"
         self.staging = Path(tempfile.mkdtemp(prefix=prefix, dir=ROOT / "build"))
-        self.sockets = tempfile.mkdtemp(prefix="k")  # the paths of sockets must be short
+        self.there = self.staging / "there"  # while nobody removed the folder, or made it anew
+        self.there.touch()
+        self.sockets = tempfile.mkdtemp(prefix="k", dir=_short_folder())
         self.executed = self.staging / f"{self.name}.ipynb"
         given = [json.dumps(self.values), json.dumps(self.made)]
         self.process = subprocess.Popen(
@@ -82,8 +89,8 @@ class Job:
         self.listener.start()
 
     def _environment(self):
-        environment = {
-            **os.environ,
+        kept = os.environ.keys() - set(NOT_FOR_KERNELS)
+        return {name: os.environ[name] for name in kept} | {
             "LCT_LAB_OUT": str(self.staging),
             "LCT_LAB_PREFIX": self.prefix,
             "JUPYTER_PREFER_ENV_PATH": "1",
@@ -91,11 +98,10 @@ class Job:
             "IPYTHONDIR": f"{self.sockets}/i",  # not the user's start-up files, nor their history
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}",
         }
-        environment.pop("JUPYTER_PATH", None)
-        return environment
 
     def _listen(self):
-        self.said.extend(self.process.stdout)
+        with self.process.stdout as lines:
+            self.said.extend(lines)
 
     def is_running(self):
         if self.process.poll() is None and time.time() - self.began > self.timeout:
@@ -118,13 +124,16 @@ class Job:
         if self.process.returncode:
             died = f"the run was ended by {_signal(self.process.returncode)}"
             error = "".join(self.said).strip() or died
+        if not self.there.exists():
+            removed = f"its folder {self.staging.relative_to(ROOT)} was removed while it ran"
+            error = f"{removed}\n{error}" if error else removed
         try:
             if error is None:
                 self._publish()
             else:
                 self._keep()
         except OSError as full:
-            error = error or f"{full.filename} cannot be written: {full.strerror}"
+            error = error or _unwritten(full)
         self.discard()
         return error
 
@@ -141,6 +150,7 @@ class Job:
     def _publish(self):
         made = self._made(self.target)
         publish(made | {self.executed: self.rendered})
+        self.place = self.target
         self.failed.unlink(missing_ok=True)
         if self.committed:
             shutil.rmtree(self.kept, ignore_errors=True)
@@ -148,14 +158,26 @@ class Job:
 
     def _stamp(self, made):
         """Note what a good run was of, and where what it made is: see `is_done`."""
-        self.stamp.parent.mkdir(parents=True, exist_ok=True)
         lines = [self.hash, *(str(path.relative_to(ROOT)) for path in made)]
-        self.stamp.write_text("\n".join(lines), encoding="utf-8")
+        with tables.whole(self.stamp) as part:
+            part.write_text("\n".join(lines), encoding="utf-8")
 
     def _keep(self):
         """Keep what a failed run made, and its notebook up to there, apart from good results."""
         read = {self.executed: self.failed} if self.executed.exists() else {}
-        publish(self._made(self.kept) | read)
+        if kept := self._made(self.kept) | read:
+            publish(kept)
+            self.place = self.kept
+
+
+def _short_folder():
+    """The folder for temporary files, or /tmp where its path is too long for one of a socket."""
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= SHORT else "/tmp"
+
+
+def _unwritten(error):
+    return f"{error.filename} cannot be written: {error.strerror}" if error.filename else str(error)
 
 
 def _signal(status):
@@ -204,8 +226,7 @@ def _report(job, error):
     print(f"{'FAILED' if error else 'ok':6} {spent:6.1f} s  {job.name}", flush=True)
     for line in (error or "").splitlines():
         print(f"       {line}")
-    place = job.kept if error else job.target
-    if place != ROOT and place.exists():
-        print(f"       what it made is in {place.relative_to(ROOT)}")
-    sys.stdout.flush()
+    if job.place not in (None, ROOT):
+        print(f"       what it made is in {job.place.relative_to(ROOT)}")
+    print(end="", flush=True)
     return error is not None

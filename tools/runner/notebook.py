@@ -29,7 +29,8 @@ def parameters(path):
             if isinstance(line, ast.Assign | ast.AnnAssign):
                 target = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
                 defaults[target.id] = ast.literal_eval(line.value)
-    except (SyntaxError, ValueError, AttributeError) as error:
+        json.dumps(defaults)  # as which they go to the run, and into the executed copy
+    except (SyntaxError, ValueError, AttributeError, TypeError) as error:
         sys.exit(f"the parameters of {path.stem} must be lines `name: type = literal`: {error}")
     return defaults
 
@@ -73,4 +74,13 @@ def _converted(value, key, default, name):
             f"P: {key} of {name} must be of type {kind.__name__}, "
             f"like its default {default!r}; got {value!r}"
         )
+    _require_json(found, f"P: {key} of {name}")
     return found
+
+
+def _require_json(value, what):
+    """End with a sentence unless JSON has the value, in which it goes to the run."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        sys.exit(f"{what} must be of values that JSON has; got {value!r}: {error}")

@@ -25,7 +25,9 @@ LEFT = {
     "build": rf"([0-9][0-9]|site)-{MADE}",
     "data": rf"\.([0-9][0-9]-.+|bench.*)\.{WRITTEN}",
     "figures": rf"\.[0-9][0-9]-.+\.{WRITTEN}",
+    "notebooks": rf"\.[0-9][0-9]-.+\.ipynb\.{WRITTEN}",
     "notebooks/rendered": rf"\.[0-9][0-9]-.+\.ipynb\.{WRITTEN}",
+    "build/stamps": rf"\.[0-9][0-9]-.+\.txt\.{WRITTEN}",
     "build/share": rf"\.[0-9][0-9]-.+\.html\.{WRITTEN}",
     "build/lab": rf"\.([0-9][0-9]-.+\.ipynb|\.copied\.json)\.{WRITTEN}",
 }
