@@ -171,3 +171,44 @@ def test_a_table_that_is_used_up_averages_no_further():
     windows = autoregression(0.5, 4, 128)
     few, more = (laws.predict(128, 128, signal=windows, batch=batch) for batch in (4, 400))
     assert few.equals(more)
+
+
+# --- rows that are alike, repeated, or unequally loud ---------------------------------------------
+
+
+def test_a_table_that_begins_again_is_that_of_its_first_rows():
+    rows = np.random.default_rng(0).standard_normal((2, 64))
+    options = dict(init="shuffled", amplitudes=ONES)
+    once = laws.predict(64, 64, signal=rows, batch=2, **options)
+    again = laws.predict(64, 64, signal=np.tile(rows, (4, 1)), batch=8, **options)
+    assert once.equals(again)
+    one = laws.predict(64, 64, signal=rows[:1], **options)
+    assert one.equals(laws.predict(64, 64, signal=np.tile(rows[:1], (5, 1)), batch=5, **options))
+
+
+@pytest.mark.parametrize("hop", (1, 8))
+def test_batches_of_windows_that_overlap_are_refused(hop):
+    signal = autoregression(0.5, 1, 4000)[0]
+    rows = np.lib.stride_tricks.sliding_window_view(signal, 128)[::hop]
+    with pytest.raises(
+        ValueError, match="^signal must be of rows that are unlike the next.*0.[89]"
+    ):
+        laws.predict(128, 128, signal=rows, batch=8)
+    laws.predict(128, 128, signal=rows)
+    laws.predict(128, 128, signal=np.random.default_rng(0).permutation(rows), batch=8)
+
+
+def test_rows_that_come_twice_in_a_row_are_refused():
+    rows = np.repeat(np.random.default_rng(0).standard_normal((200, 64)), 2, axis=0)
+    with pytest.raises(ValueError, match="^signal must be of rows that are unlike the next"):
+        laws.predict(64, 64, signal=rows, batch=2)
+
+
+def test_a_band_says_how_far_windows_of_unequal_loudness_lead_astray():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1000, 128)) * np.exp(rng.normal(0, 0.3, (1000, 1)))
+    options = dict(init="shuffled", amplitudes=(1, 2**0.5, 1, 2**0.5), signal=x)
+    raw, law = probe(128, 128, inits=2000, **options), laws.predict(128, 128, **options)
+    found = comparison.judged(raw, law)
+    assert not (found["verdict"] == "outside").any(), found
+    assert np.sqrt(np.mean(raw.query("group == 'w2'")["rms"] ** 2)) > 1.08 * law.loc["w2", "rms"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lct_lab import init, laws
+from lct_lab import comparison, init, laws, probe
 from lct_lab.laws import lattice
 
 A2, A4, CORNER = 1.1, 1.4, 0.7  # amplitudes of the drawn grids, and a3² / a4²
@@ -171,3 +171,41 @@ def test_the_picture_is_what_drawn_grids_show(n, m, tied, start, count):
     assert set(found) == {field.name for field in fields(lattice.Local)}
     assert not disagreeing(n, m, found, tied, jitter)
     assert "square_w1" in disagreeing(n, m, found, not tied, jitter)
+
+
+# --- the exact grid with N > M at finite sizes ----------------------------------------------------
+
+DEFAULT = (1, 2**0.5, 1, 2**0.5)
+FOLDS_ONE_BY_ONE = [  # sizes and amplitudes at which a few samples are all there is
+    (257, 256, DEFAULT),
+    (130, 128, DEFAULT),
+    (512, 64, (1, 0.841, 1, 0.841)),
+    (200, 85, (1, 2**0.5, 3, 2**0.5)),
+]
+
+
+@pytest.mark.parametrize("tied", (False, True))
+@pytest.mark.parametrize("n, m, amplitudes", FOLDS_ONE_BY_ONE)
+def test_few_samples_that_fold_are_counted_one_by_one(n, m, amplitudes, tied):
+    options = dict(init="orthogonal", tied=tied, amplitudes=amplitudes, signal="normal")
+    raw, law = probe(n, m, inits=800, **options), laws.predict(n, m, **options)
+    found = comparison.judged(raw, law, statistics=["rms"])
+    groups = law.index.difference(["a1", "a3", "a4"])
+    assert not (found.loc["rms", "verdict"].loc[groups] == "outside").any(), found
+
+
+def test_a_limit_of_many_samples_is_rejected_where_one_folds():
+    near = lattice.local(257 / 256, 1 / (257 / 256) ** 0.5, 1.0, False, 0.0)
+    found = lattice.folded(near, 257, 256, 1 / (257 / 256) ** 0.5, False)
+    assert near.square_w1 > 100 * found.square_w1
+    large = lattice.local(2.5, 0.4, 1.0, True, 0.0)
+    sums = lattice.folded(large, 100_000, 40_000, 0.4, True)
+    for name in ("square_w1", "second", "pull", "own", "wobble", "diagonal"):
+        assert getattr(sums, name) == pytest.approx(getattr(large, name), rel=2e-3), name
+
+
+def test_what_y0_adds_of_few_samples_is_in_the_law():
+    options = dict(init="orthogonal", amplitudes=(1, 2**0.5, 3, 2**0.5), signal="normal")
+    raw, law = probe(200, 85, inits=600, **options), laws.predict(200, 85, terms=True, **options)
+    square = np.mean(raw.query("group == 'w1'")["rms"] ** 2)
+    assert square > 1.4 * (law.loc["w1", "rms"] ** 2 - law.loc["w1", "square: y_0"])

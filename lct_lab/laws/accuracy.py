@@ -13,33 +13,40 @@ from lct_lab.laws.twins import ONE_BY_ONE
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
 SPIKES, SPIKES_MEDIAN = 0.006, 0.015  # of a table, times its excess kurtosis: windows unlike others
-SPIKES_SHARED = 0.015  # the same, of what a large batch leaves
+TABLE_SHARED = 0.2  # of what a large batch leaves of a table, where that is derived
+SPIKES_SHARED = 0.015  # of it, times the excess kurtosis
 RESOLVED = 3.0  # of a table: κ over the smaller of N and M, which have to resolve its spectrum
 DIFFERENCE = 2.0  # how many times that a mean misses which is the difference of large parts
-CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient
+CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient, plus that squared
+LOUDNESS = 1.3  # of a table, times what the rms gains as its windows differ in energy
+OVER_STARTS = 1.5  # of what the rms of a1 and a3 gains as |P|² differs between starts
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
-ONE_X0 = 0.64  # of the median where x_0 alone makes it, times that share squared
+ONE_X0 = 0.64  # of the median where one sample alone makes it, times that share squared
 NORMAL_MEDIAN = 0.6745  # the median of |Z|, Z normal of variance 1
 ERRORS = 3.0  # standard errors of a median that few drawn starts gave
 ROUNDING = 1e-12  # of the parts of a mean: what is left of an rms where all of it cancels
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
-def bands(s, coupling, laws, weight, batch, errors):
+def bands(s, coupling, laws, weight, batch, errors, measured):
     """{group: (band of rms and mean, band of the median)}: the widest of all that is rough.
 
-    weight : of the amplitudes. errors : {group: relative error of its median}.
+    weight : of the amplitudes. errors : {group: relative error of its median}. measured : whether
+    what large batches leave is, see `floors`.
     """
     found = {}
     for group, law in laws.items():
         rms, median = least(s, coupling, group, batch)
         if group in FREQUENCIES:
-            wider = of_frequency(s, coupling, law, weight, batch)
+            wider = of_frequency(s, coupling, law, weight, batch, measured)
             rms, median = max(rms, wider), max(median, wider)
-            median = max(median, ONE_X0 * x0_share(law, weight) ** 2)
+            median = max(median, ONE_X0 * x0_share(law, weight) ** 2, ONE_X0 * coupling.alone(s))
         elif group in ("a2", "a4"):
             rms = of_energy(s, coupling.matrix(s), group, law, weight, rms)
+            median = max(median, ONE_X0 * coupling.alone(s))
+        else:
+            rms = max(rms, over_starts(s, coupling.matrix(s), group, law, weight, batch))
         difference = of_difference(s, law, weight, batch)
         median = max(median, difference / NORMAL_MEDIAN, ERRORS * errors[group])
         found[group] = max(rms, difference), median
@@ -51,23 +58,26 @@ def least(s, coupling, group, batch):
     band, median = coupling.band(group), coupling.median_band
     if s.signal.windows is None:
         return band, median
-    wider = max(unresolved(s), coupling.aligned(s) * TABLE_ON_GRID)
     excess = s.signal.excess
+    on_grid = coupling.aligned(s) * (TABLE_ON_GRID + SPIKES * max(excess, 0.0))
+    wider = max(unresolved(s) * coupling.module.crowding(s), on_grid, loudness(s))
     of_rms = max(band, TABLE, wider, SPIKES * excess)
     few = excess / batch if batch > ONE_BY_ONE else 0.0  # to be normal, as a twin takes them
     return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess, few)
 
 
-def of_frequency(s, coupling, law, weight, batch):
+def of_frequency(s, coupling, law, weight, batch, measured):
     """How far off a frequency's law is by x_0 and y_0, at small sizes, or of large batches.
 
     What a large batch leaves is rough by itself, by what of the spectrum is not resolved, and of a
     table by how unlike its windows are; these are apart and add up.
     """
-    corner = CORNER * _average(_of_frequencies(s), weight)
+    share = _of_frequencies(s)
+    corner = _average(CORNER * share + share**2, weight)
     floor = coupling.module.floor_band(s) + unresolved(s)
     if s.signal.windows is not None:
-        floor = floor + SPIKES_SHARED * max(s.signal.excess, 0.0)
+        derived = 0.0 if measured else TABLE_SHARED
+        floor = floor + derived + SPIKES_SHARED * max(s.signal.excess, 0.0)
     shared = floor * floor_share(law, weight, batch)
     return max(corner, coupling.module.small_sizes(s), shared)
 
@@ -80,6 +90,27 @@ def of_energy(s, matrix, group, law, weight, band):
     rough = _widening(of_rough(s, matrix, group), square, weight)
     band = band + (rough > SLIGHT) * rough
     return max(band, (more > SHOWS) * more)
+
+
+def over_starts(s, matrix, group, law, weight, batch):
+    """How much the rms of a1 or a3 gains at large batches since |P|² differs between starts.
+
+    Its relative variance is 2/N at random frequencies, and less on a grid.
+    """
+    of_a1 = 2 * s.signal.first_variance * s.a1 * s.a4**2 * matrix.column
+    part = {"a1": of_a1, "a3": 2 * s.a3 * matrix.row}[group]
+    missing = (1 - 1 / batch) * 2 / s.n * part**2
+    square = _average(total(law.mean_square(batch)), weight)
+    return OVER_STARTS * _widening(missing, square, weight)
+
+
+def loudness(s):
+    """How much the rms of a product of two sums gains where windows of a table differ in energy.
+
+    √(E ‖x‖⁴/(E ‖x‖²)²) - 1, less what normal noise of this spectrum has, 2 κ₂/N.
+    """
+    more = (s.signal.energy_spread - 2 * s.signal.fourth_power) / s.n
+    return LOUDNESS * float(np.sqrt(1 + max(more, 0.0)) - 1)
 
 
 def unresolved(s):

@@ -47,6 +47,14 @@ class Coupling:
         """Whether every start has the same frequencies, or a grid on which its samples fold."""
         return self.module in (grid, grid_tied) and (s.jitter == 0 or s.n > s.m)
 
+    def alone(self, s):
+        """The share that a single sum of samples may have in a frequency's gradient, on a grid."""
+        return grid.alone(s) if self.folds(s) else 0.0
+
+    def folds(self, s):
+        """Whether it is the exact grid with N > M, whose samples fold one by one."""
+        return self.module in (grid, grid_tied) and s.jitter == 0 and s.n > s.m
+
     @property
     def median_band(self):
         """The relative accuracy of medians."""

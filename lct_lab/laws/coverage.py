@@ -22,6 +22,7 @@ HALVES = 2.5  # the energy of one half of the windows over the other's
 ENOUGH = 8  # windows from which the halves are compared
 POWERS = 1e40  # of samples: the laws have products of six of them, and of sizes
 SHARED, SHARED_POWER = 0.5, 8  # of a line: the share that all windows have alike, and its power
+ALIKE = 0.4  # correlation of a row's power with the next one's: they overlap by two thirds
 WINDOWS = 32  # of a table for a grid that folds the samples, at least
 LARGEST = 1e10  # of amplitudes: the spread of squared gradients has their sixteenth power
 LARGEST_GRID = 2**22  # samples of a start on a grid, whose sums run over all of them
@@ -78,6 +79,33 @@ def require_stationary(x):
 def _require(what, holds, seen):
     if not holds:
         expected = f"stationary noise without {what}, which the laws cover"
+        raise ValueError(f"signal must be {expected}, got {seen}")
+
+
+def without_repeats(x):
+    """The rows of a table before it begins again."""
+    for period in range(1, len(x) // 2 + 1):
+        starts_again = len(x) % period == 0 and np.array_equal(x[0], x[period])
+        if starts_again and np.array_equal(x[:-period], x[period:]):
+            return x[:period]
+    return x
+
+
+def require_unlike(x, batch):
+    """Raise ValueError where a row of a batch is much like the next, as of windows that overlap.
+
+    By the correlation of |X|² with that of the next row, over frequencies of unit mean power.
+    """
+    if batch == 1 or len(x) < ENOUGH:
+        return
+    power = np.abs(np.fft.rfft(x)) ** 2
+    power = power / np.maximum(power.mean(axis=0), power.mean() / POWERS)
+    off = power - power.mean(axis=0)
+    whole = np.mean(off**2)
+    alike = np.mean(off[1:] * off[:-1]) / whole if whole else 1.0
+    if alike > ALIKE:
+        expected = "of rows that are unlike the next, which the laws cover in batches"
+        seen = f"ones whose spectra have a correlation of {alike:.2f}; shuffle the rows"
         raise ValueError(f"signal must be {expected}, got {seen}")
 
 

@@ -26,7 +26,11 @@ def frequencies(s):
     """{group: Law} of w and w̃ (step 3)."""
     near = local(s, tied=False)
     scale = s.signal.colour * s.signal.slope_share * scale_of(s)
-    first = {"neighbours": scale * 3 * near.square_w1, "x_0": x0_in_g(s, near)}
+    first = {
+        "neighbours": scale * 3 * near.square_w1,
+        "x_0": x0_in_g(s, near),
+        "y_0": y0_in_g(s, near),
+    }
     second = {"neighbours": scale * 3 * near.square_w2, "x_0": x0_in_X(s, near)}
     floor_w, floor_w2 = (
         {"neighbours": scale * 3 * near.floor, "coherent": value} for value in shared(s, near)
@@ -84,7 +88,10 @@ def alpha_of(s):
 def local(s, tied):
     """What one frequency sees of its neighbours, at this setting's γ, α and jitter."""
     corner = (float(np.squeeze(s.a3)) / float(np.squeeze(s.a4))) ** 2
-    return lattice.local(s.gamma, alpha_of(s), corner, tied, s.jitter)
+    near = lattice.local(s.gamma, alpha_of(s), corner, tied, s.jitter)
+    if s.jitter or s.n <= s.m:
+        return near
+    return lattice.folded(near, s.n, s.m, alpha_of(s), tied)
 
 
 def matrix_of(s, tied):
@@ -161,6 +168,26 @@ def x0_in_g(s, near):
     return x0_scale(s) * (f**2 * near.echo_square - 2 * s.a3 * f * near.echo + s.a3**2)
 
 
+def y0_in_g(s, near):
+    """What y_0 adds: it has the samples n = 2Mq with one sign, and so has g_k of them already.
+
+    Of each g_k / 2√M has c_q ρ more than c_q d: (d + ρ)² - d², c_q = E P_2Mq, ρ = `y0_weight`.
+    """
+    rho, whole = y0_weight(s), s.a4 * _coherent(s, near)
+    return y0_scale(s) * (whole**2 - (whole - rho) ** 2)
+
+
+def y0_weight(s):
+    """ρ = a3² a2/√γ: how y_0 brings Σ_n P_n x_n into g_k / 2√M."""
+    return s.a3**2 * s.a2 / np.sqrt(s.gamma)
+
+
+def y0_scale(s):
+    """(4 a2²/NM) σ⁴ Σ n²/2 Σ_q c_q²: the unit of what y_0 adds to g_k."""
+    unit = 4 * s.a2**2 / (s.n * s.m) * s.variance**2 * s.ramp
+    return unit * np.sum(comb(s) ** 2)
+
+
 def x0_in_X(s, near):
     """x_0 adds a1² σ_0² to N E X_k², which is a2² σ² (N - 1)/2 without it."""
     share = 2 * s.a1**2 * s.signal.first_variance / (s.a2**2 * s.variance * s.later)
@@ -203,6 +230,16 @@ def folds(s):
 def small_sizes(s):
     """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
     return 0.0
+
+
+def alone(s):
+    """The share of one class of samples in what is left of a frequency's gradient."""
+    return lattice.alone(s.n, s.m, alpha_of(s))
+
+
+def crowding(s):
+    """How much less a table's spectrum is resolved than N and M say."""
+    return 1.0
 
 
 def floor_band(s):

@@ -25,6 +25,8 @@ def frequencies(s):
         "neighbours": scale * 3 * near.square_w1,
         "x_0": grid.x0_in_g(s, near),
         "x_0, both sides": x0_on_both_sides(s, near),
+        "y_0": grid.y0_in_g(s, near),
+        "y_0, both sides": y0_on_both_sides(s, near),
     }
     floor = {"neighbours": scale * 3 * near.floor, "coherent": shared(s, near)}
     return {"w1": Law(square=square, floor=floor)}
@@ -44,6 +46,11 @@ def x0_on_both_sides(s, near):
     return grid.x0_scale(s) * 3 * own * both
 
 
+def y0_on_both_sides(s, near):
+    """The samples n = 2Mq in X_k, a4 of a cosine, and in what y_0 adds to g_k."""
+    return grid.y0_scale(s) * 3 * s.a4 * 2 * grid.y0_weight(s) * near.pull
+
+
 def small_sizes(s):
     """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
     return 0.0
@@ -51,7 +58,7 @@ def small_sizes(s):
 
 def floor_band(s):
     """How far off the rms that many signals leave is; `shared` counts folded samples too simply."""
-    return 0.4 if s.jitter and s.n > s.m else 0.05
+    return 0.55 if s.jitter and s.n > s.m else 0.05
 
 
 def meetings(ratio):

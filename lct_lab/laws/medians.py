@@ -27,6 +27,7 @@ from lct_lab.laws.twins.starts import Median
 DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a2 and a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
 SAMPLES = 16 * DRAWS  # x_0 drawn for a1 and a3, one a signal: the median of one errs by ½ %
+UNKNOWN = 1000.0  # the error of a median where a twin says nothing about it
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
 
@@ -60,7 +61,8 @@ def at_any_ratio(s, twin, coupling, tied, batch):
     Then it is of as many frequencies as the twin stands for, enlarged as the rms is.
     """
     if twins.keeps_ratio(s.n, s.m, twin):
-        return of_frequencies(s, twin, coupling, tied, batch)
+        found = of_frequencies(s, twin, coupling, tied, batch)
+        return _doubted(found, s, twin, coupling, batch) if coupling.folds(s) else found
     near = replace(s, m=round(s.n * twin.m / twin.n))
     found = of_frequencies(near, twin, coupling, tied, batch)
     laws, near_laws = coupling.laws(s), coupling.laws(near)
@@ -68,6 +70,18 @@ def at_any_ratio(s, twin, coupling, tied, batch):
         group: Median(value * _median_ratio(laws[group], near_laws[group], batch), error)
         for group, (value, error) in found.items()
     }
+
+
+def _doubted(found, s, twin, coupling, batch):
+    """The medians, which err by as much as a twin's rms enlarged is off: it folds other samples."""
+    laws, near = coupling.laws(s), coupling.laws(replace(s, n=twin.n, m=twin.m))
+    larger = np.sqrt((s.n / twin.n) ** 3 * twin.m / s.m)
+    doubted = {}
+    for group, (value, error) in found.items():
+        ratio = _median_ratio(laws[group], near[group], batch) / larger
+        off = max(ratio, 1 / ratio) - 1 if 0 < ratio < np.inf else UNKNOWN
+        doubted[group] = Median(value, max(error, min(off, UNKNOWN)))
+    return doubted
 
 
 def _median_ratio(law, other, batch):

@@ -57,7 +57,7 @@ def predict(
         signal = np.atleast_2d(require_samples(signal))
     key = (n, m, init, tied, amplitudes, batch, bool(terms), _fingerprint(signal))
     if key not in _KNOWN:
-        moments = _moments(signal, n, m, init)
+        moments = _moments(signal, n, m, init, batch)
         _KNOWN[key] = _predicted(n, m, init, tied, amplitudes, moments, batch, terms)
         while len(_KNOWN) > REMEMBERED:
             del _KNOWN[next(iter(_KNOWN))]
@@ -84,12 +84,13 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
     laws, lines = coupling.laws(s), coupling.lines(s)
     typical = medians(s, init, tied, coupling, batch)
-    if floors.are_measured(s, init, batch):
+    measured = floors.are_measured(s, init, batch)
+    if measured:
         twin = on_batches(n, m, init, tied, moments.windows)
         laws = floors.with_measured(s, twin, tied, coupling, laws)
         typical |= floors.medians_of(s, twin, coupling, batch)
     errors = {group: median.error for group, median in typical.items()}
-    bands = accuracy.bands(s, coupling, laws, weight, batch, errors)
+    bands = accuracy.bands(s, coupling, laws, weight, batch, errors, measured)
     rows = {}
     for group, law in laws.items():
         means, squares = law.mean, law.mean_square(batch)
@@ -124,16 +125,18 @@ def _columns(kind, terms, weight):
     return {f"{kind}: {name}": float(np.sum(weight * value)) for name, value in terms.items()}
 
 
-def _moments(signal, n, m, init):
+def _moments(signal, n, m, init, batch):
     """The moments of a signal that the laws cover, a name or windows of n samples."""
     if isinstance(signal, str):
         return describe(signal)
     if signal.ndim != 2 or signal.shape[1] != n:
         raise ValueError(f"signal must have windows of n = {n} samples, got shape {signal.shape}")
     coverage.require_powers(signal)
+    signal = coverage.without_repeats(signal)
     moments = describe(signal)
     coverage.require_stationary(signal)
     coverage.require_many(signal, n, m, init)
+    coverage.require_unlike(signal, batch)
     return moments
 
 

@@ -164,6 +164,11 @@ def small_sizes(s):
     return 0.0
 
 
+def crowding(s):
+    """How much less a table's spectrum is resolved than N and M say."""
+    return 1.0
+
+
 def floor_band(s):
     """How far off the rms of a frequency's gradient that many signals leave is."""
     return 0.05

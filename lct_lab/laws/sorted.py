@@ -205,9 +205,14 @@ def small_sizes(s):
     return SMALL * second / (1 + 2.6 * second)
 
 
+def crowding(s):
+    """How much less a table's spectrum is resolved than N and M say: many frequencies crowd."""
+    return 1 + max(0.0, math.log2(s.m / s.n)) / 4
+
+
 def floor_band(s):
     """How far off the rms of a frequency's gradient that many signals leave is."""
-    return 0.1
+    return 0.1 + 4 / s.n
 
 
 def meetings(ratio):

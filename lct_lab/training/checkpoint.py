@@ -1,4 +1,4 @@
-"""What a training writes along the way, and how another goes on from it to the same bytes.
+"""What a training writes along the way, and how another goes on from it to the same result.
 
 A file is a line that says what it is, the SHA-256 of the rest, and the rest: tensors and plain
 values in torch's format, so that nothing in it is executed and nothing damaged is read.

@@ -71,7 +71,7 @@ def fit(
         `seed`; of a table of windows random rows.
     every, target : how often the history is written, and the loss at which to stop early.
     patience : steps without a fall of a hundredth after which to stop, with the best there was.
-    checkpoint : a path; written with the history, gone on from when it exists, to the same bytes.
+    checkpoint : a path; written with the history, gone on from when it exists, to the same result.
         More `steps` and another `every` are welcome then; all else must be as it was.
     paths : keep w1 at each row of the history. progress : a bar.
 

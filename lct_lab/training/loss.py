@@ -22,7 +22,9 @@ NUMBERS_A_SAMPLE = 16  # that the sums of a tied loss take at least
 
 @transform.eager
 def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
-    """E L / Nσ² over white input, exactly; 1 is what predicting nothing costs.
+    """E L / Nσ² over white input, without sampling; 1 is what predicting nothing costs.
+
+    To rounding, of about 1e-10 at most: a loss of less may come out as anything below, even < 0.
 
     E L / Nσ² = ‖A - I‖² / N = (‖A‖² - 2 tr A) / N + 1,    A = scale · W₂W₁  (N, N)
 
