@@ -393,11 +393,12 @@ def scale(raw, by="group"):
     """
     import pandas as pd
 
-    require_table("raw", raw, require_names("by", by), ["rms"])
+    by = require_names("by", by)
+    require_table("raw", raw, by, ["rms"])
     rms = raw["rms"].astype(float)
     unit = scaling.unit(rms.to_numpy())[0]
-    squared = raw.assign(square=(rms / unit) ** 2)
-    squares = squared.groupby(by, sort=False, observed=True)["square"]
+    keys = [raw[column] for column in by]
+    squares = ((rms / unit) ** 2).groupby(keys, sort=False, observed=True)
     error_of_mean = squares.std() / squares.count() ** 0.5
     measured, error = root_of_mean(squares.mean(), error_of_mean)
     return pd.DataFrame({"measured": measured * unit, "error": error * unit})

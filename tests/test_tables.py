@@ -58,6 +58,19 @@ def test_scale_is_the_rms_over_starts_with_its_error():
     assert found["measured"].mean() == pytest.approx(1, rel=0.01)
 
 
+def test_columns_of_any_name_tell_starts_apart():
+    raw = lct_lab.probe(20, 15, inits=6)
+    even = raw.assign(square=raw["init"] % 2 == 0)
+    halves = tables.scale(even, by="square")
+    assert halves["measured"].to_dict() == {
+        half: pytest.approx(np.sqrt(np.mean(rows["rms"] ** 2)))
+        for half, rows in even.groupby("square")
+    }
+    found = tables.summarise(even, by=iter(["group", "square"]))
+    assert found["scale"].to_list() == tables.scale(even, ["group", "square"])["measured"].to_list()
+    assert len(found) == 12 and set(found["inits"]) == {3}
+
+
 def test_a_written_table_has_nine_digits_and_is_returned(out):
     table = pd.DataFrame({"n": [1], "scale": [1 / 3]})
     assert tables.write(table, "03-x") is table
