@@ -43,7 +43,8 @@ def _measured(build, size, batch, loss, curvature, stream):
     """The rows of one init, whose draws depend on `stream` alone."""
     of_init, of_batch = (int(state) for state in stream.generate_state(2))
     in_use = torch.cuda.is_initialized()
-    with _seeded(of_init):
+    # no inference mode, and so no torch.no_grad() of the caller's either
+    with _seeded(of_init), torch.inference_mode(False):
         module = build(size)
         trained = _require_trained(module)
         drawn = batch(size, torch.Generator().manual_seed(of_batch))
@@ -158,13 +159,17 @@ def _require_trained(module):
 def _require_loss(value):
     """Return `value`, or raise unless it is a real scalar tensor with a graph."""
     if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
-        shaped = hasattr(value, "shape")
-        got = f"shape {tuple(value.shape)}" if shaped else type(value).__name__
         raise TypeError(
-            f"loss must return a scalar tensor that depends on the parameters, got {got}"
+            f"loss must return a scalar tensor that depends on the parameters, got {_kind(value)}"
         )
     if value.is_complex():
         raise TypeError(f"loss must return a real scalar tensor, got {value.dtype}")
     if not torch.isfinite(value):
         raise ValueError(f"loss must return a finite number, got {value.item()}")
     return value
+
+
+def _kind(value):
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    return f"shape {tuple(value.shape)}" + ("" if value.requires_grad else " without a gradient")

@@ -131,6 +131,16 @@ def test_cuda_that_is_first_used_by_an_init_gives_the_same_rows(monkeypatch):
     assert first.equals(again)
 
 
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_taken_where_the_caller_has_none(without):
+    options = dict(loss=lambda f, x: f(x).square().mean(), inits=2, curvature=1)
+    options["batch"] = lambda n, g: torch.ones(2, 8)
+    with without():
+        found = probe_module(mlp, [4], **options)
+        assert not torch.is_grad_enabled()
+    assert found.equals(probe_module(mlp, [4], **options))
+
+
 def frozen(width, layers=2):
     module = mlp(width)
     for layer in list(module)[:layers]:
@@ -176,7 +186,12 @@ def test_frozen_parameters_are_left_out():
         (
             {"loss": lambda f, x: x.sum()},
             TypeError,
-            "loss must return a scalar tensor that depends on the parameters",
+            r"scalar tensor that depends on the parameters, got shape \(\) without a gradient",
+        ),
+        (
+            {"loss": torch.no_grad()(lambda f, x: f(x).sum())},
+            TypeError,
+            r"scalar tensor that depends on the parameters, got shape \(\) without a gradient",
         ),
         (
             {"build": lambda n: torch.nn.Linear(8, n, dtype=torch.complex64)},
