@@ -200,11 +200,11 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
 
     raw : a table of rows of `probe`, or a list of dicts, one a row. law : of `predicted` or
     `predict`, by group, or None where no law covers the settings: then predicted is NaN and the
-    verdict "no law". Raises ValueError or TypeError naming what is missing, or comes twice.
+    verdict "no law". statistics : rms, mean or median, or several of them. Raises ValueError or
+    TypeError naming what is missing, or comes twice.
     """
     confidence = require_confidence(confidence)
-    for name in checks.require_names("statistics", statistics):
-        checks.require_choice("statistics", name, STATISTICS)
+    statistics = _require_statistics(statistics)
     raw = _as_table(raw) if isinstance(raw, list) else raw
     checks.require_table("raw", raw, ["init", "group"], once=True)
     if law is None:
@@ -233,6 +233,16 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     table.insert(3, "high", found["high"])
     table.attrs = {"confidence": confidence}
     return table
+
+
+def _require_statistics(names):
+    """Return one name or several as a list, or raise unless each is of STATISTICS, and once."""
+    names = checks.require_names("statistics", names)
+    found = [checks.require_choice("statistics", name, STATISTICS) for name in names]
+    for name in found:
+        if found.count(name) > 1:
+            raise ValueError(f"statistics must be named once each, got {name} several times")
+    return found
 
 
 def _as_table(rows):

@@ -281,6 +281,16 @@ def test_rows_and_laws_that_do_not_fit_are_a_sentence():
         judge(1.0, 0.1, 1.0, 0.1, confidence=2)
 
 
+def test_one_statistic_may_be_asked_for_and_none_twice():
+    raw, law = probe(64, 64, inits=5), lct_lab.predict(64, 64)
+    alone = judged(raw, law, statistics=["rms"])
+    assert set(alone.index.get_level_values("statistic")) == {"rms"}
+    for given in ("rms", iter(["rms"]), np.array(["rms"])):
+        assert judged(raw, law, statistics=given).equals(alone)
+    with pytest.raises(ValueError, match="statistics must be named once each, got rms several"):
+        judged(raw, law, statistics=["rms", "mean", "rms"])
+
+
 def test_it_displays_and_draws_what_the_table_says(shuffled):
     html = shuffled._repr_html_()
     assert "2000 untied shuffled starts, N = 128, M = 64" in html and "95% confidence" in html
