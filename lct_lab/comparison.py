@@ -161,19 +161,28 @@ class Comparison:
         """The scales beside the residual measured/predicted - 1 on the band of the verdict.
 
         Returns an array of two Axes. Of every group the rms (filled) and the median (hollow), with
-        the intervals that the verdicts use. axes : two, to draw on; None makes a figure.
+        the intervals that the verdicts use. axes : two, to draw on, in a list or an array of any
+        shape, which is returned; None makes a figure. Raises TypeError for anything else.
         """
         from lct_lab import plots
 
         if axes is None:
             axes = plots.figure(1, 2, width=10, height=4.2)[1]
-        if np.size(axes) != 2:
-            raise ValueError(f"axes must be two, got {np.size(axes)}")
+        left, right = _two_axes(axes)
         shown = self.table.loc[["rms", "median"]].reset_index()
-        left, right = axes
         plots.measured(shown, ax=left).set_title(self.title(), fontsize=10)
         plots.residuals(shown, ax=right).set_title("On the band of the verdict", fontsize=10)
         return axes
+
+
+def _two_axes(axes):
+    """Two matplotlib Axes of an array of any shape, or raise."""
+    from matplotlib.axes import Axes
+
+    found = np.asarray(axes, dtype=object).ravel().tolist()
+    if len(found) != 2 or not all(isinstance(each, Axes) for each in found):
+        raise TypeError(f"axes must be two matplotlib Axes, got {short(axes)}")
+    return found
 
 
 def summary(table):

@@ -30,6 +30,11 @@ def shuffled():
     return compare(128, 64, init="shuffled", amplitudes=ONES, inits=2000)
 
 
+@pytest.fixture(scope="module")
+def few():
+    return compare(32, 32, inits=4)
+
+
 @pytest.fixture(autouse=True)
 def closed():
     yield
@@ -306,6 +311,21 @@ def test_it_displays_and_draws_what_the_table_says(shuffled):
     marked = comparison.Comparison(wrong, shuffled.loss, shuffled.raw, shuffled.law).plot()[1]
     outside = (wrong.loc[["rms", "median"], "verdict"] == "outside").sum()
     assert [text.get_text() for text in marked.texts] == ["outside"] * outside
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1)])
+def test_it_draws_on_two_axes_of_any_shape(few, shape):
+    axes = plt.subplots(*shape, squeeze=False)[1]
+    assert few.plot(axes) is axes
+    assert axes.ravel()[0].get_yscale() == "log" and axes.ravel()[1].get_yscale() == "linear"
+
+
+@pytest.mark.parametrize("given", [3, "ab", [3, 4], (), [[1], [2, 3]], {"left": 1, "right": 2}])
+def test_what_is_not_two_axes_is_a_sentence(few, given):
+    with pytest.raises(TypeError, match="axes must be two matplotlib Axes, got "):
+        few.plot(given)
+    with pytest.raises(TypeError, match="axes must be two matplotlib Axes, got "):
+        few.plot(plt.subplots(2, 2)[1])
 
 
 def test_the_law_is_asked_about_the_windows_that_the_starts_draw():
