@@ -266,6 +266,36 @@ def test_bands_and_rows_that_cannot_be_judged_are_named():
         judged(pd.DataFrame({"group": ["a1"]}), None)
 
 
+def test_columns_of_unlike_length_are_a_sentence():
+    two, three = np.ones(2), np.ones(3)
+    words = "measured, predicted must be of one length, got 2, 3"
+    for measured, predicted in ((two, three), (pd.Series(two), three), (two, pd.Series(three))):
+        for policy in (lambda m, p: judge(m, 0.1, p, 0.1), lambda m, p: by_errors(m, p, 0.1)):
+            with pytest.raises(ValueError, match=words):
+                policy(measured, predicted)
+    for options, words in (
+        ({"interval": 5}, r"interval must be two, \(low, high\), got 5"),
+        ({"interval": (two,)}, r"interval must be two, \(low, high\), got \(array"),
+        ({"interval": (two, "a")}, "interval must be a real number or a column of such, got 'a'"),
+        ({"interval": (two, three)}, "interval must be of one length with measured, 2, got 3"),
+        ({"unit": "a"}, "unit must be a real number or a column of such, got 'a'"),
+        ({"unit": three}, "unit must be of one length with measured, 2, got 3"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            judge(two, 0.1, 1.0, 0.1, **options)
+
+
+def test_the_ends_of_an_interval_are_numbers_or_columns_in_any_order():
+    measured = pd.Series([1.0, 3.0], ["a", "b"])
+    for interval in (
+        (np.array([0.95, 2.9]), np.array([1.05, 3.1])),
+        (pd.Series([2.9, 0.95], ["b", "a"]), pd.Series([3.1, 1.05], ["b", "a"])),
+    ):
+        found = judge(measured, 0.1, 1.0, 0.1, interval=interval)
+        assert found["verdict"].to_dict() == {"a": "within", "b": "outside"}
+    assert judge(1.0, 0.1, 1.0, 0.1, interval=(0.95, 1.05))["verdict"].item() == "within"
+
+
 def test_rows_and_laws_that_do_not_fit_are_a_sentence():
     raw = probe(64, 64, inits=3)
     law = lct_lab.predict(64, 64)
