@@ -161,19 +161,28 @@ class Comparison:
         """The scales beside the residual measured/predicted - 1 on the band of the verdict.
 
         Returns an array of two Axes. Of every group the rms (filled) and the median (hollow), with
-        the intervals that the verdicts use. axes : two, to draw on; None makes a figure.
+        the intervals that the verdicts use. axes : two, to draw on, in a list or an array of any
+        shape, which is returned; None makes a figure. Raises TypeError for anything else.
         """
         from lct_lab import plots
 
         if axes is None:
             axes = plots.figure(1, 2, width=10, height=4.2)[1]
-        if np.size(axes) != 2:
-            raise ValueError(f"axes must be two, got {np.size(axes)}")
+        left, right = _two_axes(axes)
         shown = self.table.loc[["rms", "median"]].reset_index()
-        left, right = axes
         plots.measured(shown, ax=left).set_title(self.title(), fontsize=10)
         plots.residuals(shown, ax=right).set_title("On the band of the verdict", fontsize=10)
         return axes
+
+
+def _two_axes(axes):
+    """Two matplotlib Axes of an array of any shape, or raise."""
+    from matplotlib.axes import Axes
+
+    found = np.asarray(axes, dtype=object).ravel().tolist()
+    if len(found) != 2 or not all(isinstance(each, Axes) for each in found):
+        raise TypeError(f"axes must be two matplotlib Axes, got {short(axes)}")
+    return found
 
 
 def summary(table):
@@ -200,11 +209,11 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
 
     raw : a table of rows of `probe`, or a list of dicts, one a row. law : of `predicted` or
     `predict`, by group, or None where no law covers the settings: then predicted is NaN and the
-    verdict "no law". Raises ValueError or TypeError naming what is missing, or comes twice.
+    verdict "no law". statistics : rms, mean or median, or several of them. Raises ValueError or
+    TypeError naming what is missing, or comes twice.
     """
     confidence = require_confidence(confidence)
-    for name in checks.require_names("statistics", statistics):
-        checks.require_choice("statistics", name, STATISTICS)
+    statistics = _require_statistics(statistics)
     raw = _as_table(raw) if isinstance(raw, list) else raw
     checks.require_table("raw", raw, ["init", "group"], once=True)
     if law is None:
@@ -233,6 +242,16 @@ def judged(raw, law, *, confidence=CONFIDENCE, statistics=STATISTICS):
     table.insert(3, "high", found["high"])
     table.attrs = {"confidence": confidence}
     return table
+
+
+def _require_statistics(names):
+    """Return one name or several as a list, or raise unless each is of STATISTICS, and once."""
+    names = checks.require_names("statistics", names)
+    found = [checks.require_choice("statistics", name, STATISTICS) for name in names]
+    for name in found:
+        if found.count(name) > 1:
+            raise ValueError(f"statistics must be named once each, got {name} several times")
+    return found
 
 
 def _as_table(rows):
@@ -317,10 +336,10 @@ def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=N
     they overlap, and "no law" where predicted is NaN. `confidence` is that of all the rows
     together: each row's is 1 - (1 - confidence) / rows.
 
-    measured, error, predicted, band : numbers or Series on one index; band is relative, error a
-    standard error. interval : (low, high), two Series; None: measured ± the normal quantile ·
-    error. unit : what band is relative to, None for |predicted|. Raises ValueError for a band that
-    is not positive.
+    measured, error, predicted, band : numbers, or columns of one length, Series on one index; band
+    is relative, error a standard error. interval : (low, high), two such; None: measured ± the
+    normal quantile · error. unit : what band is relative to, None for |predicted|. Raises
+    ValueError or TypeError naming the argument.
     """
     confidence = require_confidence(confidence)
     table = _beside(measured, error, predicted, band)
@@ -329,8 +348,9 @@ def judge(measured, error, predicted, band, *, confidence=CONFIDENCE, interval=N
         level = 1 - (1 - confidence) / max(known.sum(), 1)
         margin = intervals.normal_quantile(level) * table["error"]
         interval = table["measured"] - margin, table["measured"] + margin
-    low, high = interval
-    width = table["band"] * (table["predicted"].abs() if unit is None else unit)
+    low, high = _require_interval(interval, table)
+    unit = table["predicted"].abs() if unit is None else _require_column("unit", unit, table)
+    width = table["band"] * unit
     least = table["predicted"] - width
     most = table["predicted"] + width
     within = (low >= least) & (high <= most)
@@ -348,8 +368,8 @@ def by_errors(measured, predicted, band, error=None):
     rows with many starts behind them; of many rows some are outside by chance, which `judge` allows
     for.
 
-    measured, predicted, error : numbers or Series on one index; error, of the mean, is 0 when None.
-    band : relative.
+    measured, predicted, error : numbers, or columns of one length, Series on one index; error, of
+    the mean, is 0 when None. band : relative. Raises ValueError or TypeError naming the argument.
     """
     table = _beside(measured, 0.0 if error is None else error, predicted, band)
     width = table["band"] * table["predicted"].abs()
@@ -363,6 +383,10 @@ def _beside(measured, error, predicted, band):
     given = {"measured": measured, "error": error, "predicted": predicted, "band": band}
     for name, value in given.items():
         _require_reals(name, value)
+    lengths = {name: len(value) for name, value in given.items() if np.ndim(value)}
+    if len(set(lengths.values())) > 1:
+        wanted, got = (", ".join(map(str, words)) for words in (lengths, lengths.values()))
+        raise ValueError(f"{wanted} must be of one length, got {got}")
     widths, errors = np.ravel(band), np.ravel(error)
     if (strange := widths[widths <= 0]).size:
         raise ValueError(f"band must be a positive relative width, got {strange[0]:g}")
@@ -380,6 +404,25 @@ def _require_reals(name, value):
     column = isinstance(value, (pd.Series, np.ndarray)) and value.ndim < 2
     if not number and not (column and pd.api.types.is_any_real_numeric_dtype(value)):
         raise TypeError(f"{name} must be a real number or a column of such, got {short(value)}")
+
+
+def _require_interval(interval, table):
+    """Return the two ends of an interval as columns beside `table`, or raise."""
+    try:
+        low, high = interval
+    except (TypeError, ValueError):
+        raise TypeError(f"interval must be two, (low, high), got {short(interval)}") from None
+    return [_require_column("interval", end, table) for end in (low, high)]
+
+
+def _require_column(name, value, table):
+    """Return a real number or a column of such as a Series beside `table`, or raise."""
+    _require_reals(name, value)
+    if np.ndim(value) and len(value) != len(table):
+        raise ValueError(
+            f"{name} must be of one length with measured, {len(table)}, got {len(value)}"
+        )
+    return pd.Series(value, table.index)
 
 
 def _words(within, outside):

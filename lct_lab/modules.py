@@ -1,5 +1,7 @@
 """Gradients of any torch module over random inits and sizes: rows like those of `probe`."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -20,8 +22,8 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
 
     Returns a DataFrame, one row per size, init and parameter: size, init, group (the parameter's
     name), mean, rms, mean_abs, median_abs, max_abs, loss[, curvature]. Row i of a size depends on
-    (seed, size, i) alone, and torch's global generator is left as it was. Raises ValueError or
-    TypeError naming the argument.
+    (seed, size, i) alone. Torch's generator, and those of CUDA where it is in use, are left as they
+    were. Raises ValueError or TypeError naming the argument.
     """
     import pandas as pd
 
@@ -32,15 +34,39 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
     for size in sizes:
         for index in range(inits):
             stream = np.random.SeedSequence(seed, spawn_key=(size, index))
-            of_init, of_batch = (int(state) for state in stream.generate_state(2))
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(of_init)
-                module = build(size)
-                trained = _require_trained(module)
-                drawn = batch(size, torch.Generator().manual_seed(of_batch))
-                measured = _gradients(trained, _require_loss(loss(module, drawn)), curvature)
+            measured = _measured(build, size, batch, loss, curvature, stream)
             rows += [{"size": size, "init": index, **row} for row in measured]
     return pd.DataFrame(rows)
+
+
+def _measured(build, size, batch, loss, curvature, stream):
+    """The rows of one init, whose draws depend on `stream` alone."""
+    of_init, of_batch = (int(state) for state in stream.generate_state(2))
+    in_use = torch.cuda.is_initialized()
+    # no inference mode, and so no torch.no_grad() of the caller's either
+    with _seeded(of_init), torch.inference_mode(False):
+        module = build(size)
+        trained = _require_trained(module)
+        drawn = batch(size, torch.Generator().manual_seed(of_batch))
+        measured = _gradients(trained, _require_loss(loss(module, drawn)), curvature)
+    if torch.cuda.is_initialized() and not in_use:  # by this very init, without a seed: once more
+        return _measured(build, size, batch, loss, curvature, stream)
+    return measured
+
+
+@contextmanager
+def _seeded(seed):
+    """Torch's generators begin at `seed` meanwhile; those of CUDA only where it is in use.
+
+    torch.manual_seed would seed CUDA in any case, now or as soon as it is used.
+    """
+    in_use = torch.cuda.is_initialized()
+    devices = range(torch.cuda.device_count()) if in_use else []
+    with torch.random.fork_rng(devices, device_type="cuda"):
+        torch.default_generator.manual_seed(seed)
+        if in_use:
+            torch.cuda.manual_seed_all(seed)
+        yield
 
 
 def _gradients(trained, value, curvature):
@@ -133,13 +159,17 @@ def _require_trained(module):
 def _require_loss(value):
     """Return `value`, or raise unless it is a real scalar tensor with a graph."""
     if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
-        shaped = hasattr(value, "shape")
-        got = f"shape {tuple(value.shape)}" if shaped else type(value).__name__
         raise TypeError(
-            f"loss must return a scalar tensor that depends on the parameters, got {got}"
+            f"loss must return a scalar tensor that depends on the parameters, got {_kind(value)}"
         )
     if value.is_complex():
         raise TypeError(f"loss must return a real scalar tensor, got {value.dtype}")
     if not torch.isfinite(value):
         raise ValueError(f"loss must return a finite number, got {value.item()}")
     return value
+
+
+def _kind(value):
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    return f"shape {tuple(value.shape)}" + ("" if value.requires_grad else " without a gradient")

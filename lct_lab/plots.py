@@ -3,6 +3,7 @@
 A table comes in, an Axes goes out.
 """
 
+import math
 from contextlib import ExitStack
 
 from lct_lab import tables
@@ -202,7 +203,7 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
     """
     import numpy as np
 
-    _require_numbers(table, [value], beside=[by])
+    table = _require_numbers(table, [value], beside=[by])
     _require_a_logarithm(table, value)
     ax = _axes(ax)
     rng = np.random.default_rng(0)
@@ -221,10 +222,16 @@ def strips(table, *, value="mean_abs", by="group", ax=None):
 
 
 def _require_numbers(table, columns, beside=()):
-    """Raise unless a table has these columns, of real numbers, and those `beside` them."""
+    """The table with these columns as floats, NaN where one is missing, or raise.
+
+    It must have those `beside` them, too.
+    """
     require_columns("table", table, [*beside, *columns])
+    found = table.copy(deep=False)
     for column in columns:
         require_numeric("table", table, column)
+        found[column] = table[column].to_numpy(dtype=float, na_value=math.nan)
+    return found
 
 
 def _require_a_logarithm(table, column):
@@ -247,7 +254,7 @@ def scales(table, *, x, measured, predicted=None, error=None, by="group", ax=Non
     naming what does not fit.
     """
     wanted = [x, measured, *(name for name in (predicted, error) if name is not None)]
-    _require_numbers(table, wanted, beside=[by])
+    table = _require_numbers(table, wanted, beside=[by])
     if error is not None and (table[error] < 0).any():
         raise ValueError(f"table must have standard errors of at least 0 in {error}, got less")
     for column in (x, measured):
@@ -272,7 +279,7 @@ def measured(table, *, ax=None):
     predicted (NaN where there is none). The first statistic's markers are filled, others hollow.
     Raises ValueError or TypeError naming what the table lacks.
     """
-    _require_statistics(table, ["measured", "low", "high", "predicted"])
+    table = _require_statistics(table, ["measured", "low", "high", "predicted"])
     ax = _axes(ax)
     for place, look, row in _places(table):
         if row.predicted > 0:
@@ -292,8 +299,8 @@ def residuals(table, *, ax=None):
     table : as in `measured`, with the columns ratio, band and verdict besides; ratio is NaN where
     predicted is 0. Where the verdict is "outside", it is written beside the marker.
     """
-    _require_statistics(table, ["measured", "low", "high", "predicted", "ratio", "band"])
-    require_columns("table", table, ["verdict"])
+    numbers = ["measured", "low", "high", "predicted", "ratio", "band"]
+    table = _require_statistics(table, numbers, beside=["verdict"])
     if (table["ratio"].notna() & ~(table["predicted"].abs() > 0)).any():
         raise ValueError("table must have no ratio where predicted is 0 or missing, got one")
     ax = _axes(ax)
@@ -316,13 +323,14 @@ def residuals(table, *, ax=None):
     return ax
 
 
-def _require_statistics(table, columns):
-    """Raise unless a table is of groups, with numbers in `columns`, measured between its ends."""
-    _require_numbers(table, columns, beside=["statistic", "group"])
+def _require_statistics(table, columns, beside=()):
+    """`_require_numbers` of a table of groups, each measured between its ends."""
+    table = _require_numbers(table, columns, beside=["statistic", "group", *beside])
     if ((table["low"] > table["measured"]) | (table["measured"] > table["high"])).any():
         raise ValueError("table must have measured between low and high, got one outside")
     if strange := sorted(set(map(str, table["group"])) - set(GROUPS)):
         raise ValueError(f"table must have groups of {', '.join(GROUPS)}, got {strange[0]}")
+    return table
 
 
 def _places(table):

@@ -393,11 +393,12 @@ def scale(raw, by="group"):
     """
     import pandas as pd
 
-    require_table("raw", raw, require_names("by", by), ["rms"])
+    by = require_names("by", by)
+    require_table("raw", raw, by, ["rms"])
     rms = raw["rms"].astype(float)
     unit = scaling.unit(rms.to_numpy())[0]
-    squared = raw.assign(square=(rms / unit) ** 2)
-    squares = squared.groupby(by, sort=False, observed=True)["square"]
+    keys = [raw[column] for column in by]
+    squares = ((rms / unit) ** 2).groupby(keys, sort=False, observed=True)
     error_of_mean = squares.std() / squares.count() ** 0.5
     measured, error = root_of_mean(squares.mean(), error_of_mean)
     return pd.DataFrame({"measured": measured * unit, "error": error * unit})
@@ -528,7 +529,8 @@ def fit_exponents(
     Parameters
     ----------
     table : columns group, n, m (or those that `sizes` names), `value` and, if there is one,
-    `predicted`; at least four sizes per group, of which not all share n, m or n/m.
+    `predicted`; at least four different sizes per group, and two more than there are powers, since
+    of fewer every resampling has the same fit. Not all may share n, m or n/m.
     predicted : a column; None, or left as it is for a table without it, where nothing is predicted.
     asymptotic : {group: (power of N, power of M)}, or None.
     draws, level, seed : of the bootstrap.
@@ -608,9 +610,12 @@ def _powers_of(group, part, columns, sizes, asymptotic, resampling, rng):
 
 
 def _require_powers(group, part, sizes):
-    if len(part) < 4 or not _spans(part, sizes):
+    least = max(4, len(sizes) + 2)
+    found = len(part[sizes].drop_duplicates())
+    if found < least or not _spans(part, sizes):
         raise ValueError(
-            f"group {group} must be measured at four sizes or more, not all of one n, m or n/m"
+            f"group {group} must be measured at {least} different sizes ({', '.join(sizes)}) or "
+            f"more, of which no power follows from the others, got {found}"
         )
 
 

@@ -187,6 +187,20 @@ def test_a_rate_of_numpy_s_numbers_can_be_gone_on_with(path):
     assert same(train(path, lct(32, 32), **options), whole)
 
 
+@pytest.fixture(params=[torch.float64, torch.float16])
+def default(request):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(request.param)
+    yield
+    torch.set_default_dtype(before)
+
+
+def test_it_goes_on_whatever_torch_s_default_dtype_is(path, default):
+    whole = train()
+    train(path, steps=20)
+    assert same(train(path), whole)
+
+
 def test_more_steps_and_finer_rows_read_as_if_there_had_been_no_break(path):
     train(path, steps=31, schedule=None)
     found = train(path, steps=50, schedule=None, every=5)

@@ -30,6 +30,11 @@ def shuffled():
     return compare(128, 64, init="shuffled", amplitudes=ONES, inits=2000)
 
 
+@pytest.fixture(scope="module")
+def few():
+    return compare(32, 32, inits=4)
+
+
 @pytest.fixture(autouse=True)
 def closed():
     yield
@@ -261,6 +266,36 @@ def test_bands_and_rows_that_cannot_be_judged_are_named():
         judged(pd.DataFrame({"group": ["a1"]}), None)
 
 
+def test_columns_of_unlike_length_are_a_sentence():
+    two, three = np.ones(2), np.ones(3)
+    words = "measured, predicted must be of one length, got 2, 3"
+    for measured, predicted in ((two, three), (pd.Series(two), three), (two, pd.Series(three))):
+        for policy in (lambda m, p: judge(m, 0.1, p, 0.1), lambda m, p: by_errors(m, p, 0.1)):
+            with pytest.raises(ValueError, match=words):
+                policy(measured, predicted)
+    for options, words in (
+        ({"interval": 5}, r"interval must be two, \(low, high\), got 5"),
+        ({"interval": (two,)}, r"interval must be two, \(low, high\), got \(array"),
+        ({"interval": (two, "a")}, "interval must be a real number or a column of such, got 'a'"),
+        ({"interval": (two, three)}, "interval must be of one length with measured, 2, got 3"),
+        ({"unit": "a"}, "unit must be a real number or a column of such, got 'a'"),
+        ({"unit": three}, "unit must be of one length with measured, 2, got 3"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            judge(two, 0.1, 1.0, 0.1, **options)
+
+
+def test_the_ends_of_an_interval_are_numbers_or_columns_in_any_order():
+    measured = pd.Series([1.0, 3.0], ["a", "b"])
+    for interval in (
+        (np.array([0.95, 2.9]), np.array([1.05, 3.1])),
+        (pd.Series([2.9, 0.95], ["b", "a"]), pd.Series([3.1, 1.05], ["b", "a"])),
+    ):
+        found = judge(measured, 0.1, 1.0, 0.1, interval=interval)
+        assert found["verdict"].to_dict() == {"a": "within", "b": "outside"}
+    assert judge(1.0, 0.1, 1.0, 0.1, interval=(0.95, 1.05))["verdict"].item() == "within"
+
+
 def test_rows_and_laws_that_do_not_fit_are_a_sentence():
     raw = probe(64, 64, inits=3)
     law = lct_lab.predict(64, 64)
@@ -281,6 +316,16 @@ def test_rows_and_laws_that_do_not_fit_are_a_sentence():
         judge(1.0, 0.1, 1.0, 0.1, confidence=2)
 
 
+def test_one_statistic_may_be_asked_for_and_none_twice():
+    raw, law = probe(64, 64, inits=5), lct_lab.predict(64, 64)
+    alone = judged(raw, law, statistics=["rms"])
+    assert set(alone.index.get_level_values("statistic")) == {"rms"}
+    for given in ("rms", iter(["rms"]), np.array(["rms"])):
+        assert judged(raw, law, statistics=given).equals(alone)
+    with pytest.raises(ValueError, match="statistics must be named once each, got rms several"):
+        judged(raw, law, statistics=["rms", "mean", "rms"])
+
+
 def test_it_displays_and_draws_what_the_table_says(shuffled):
     html = shuffled._repr_html_()
     assert "2000 untied shuffled starts, N = 128, M = 64" in html and "95% confidence" in html
@@ -296,6 +341,21 @@ def test_it_displays_and_draws_what_the_table_says(shuffled):
     marked = comparison.Comparison(wrong, shuffled.loss, shuffled.raw, shuffled.law).plot()[1]
     outside = (wrong.loc[["rms", "median"], "verdict"] == "outside").sum()
     assert [text.get_text() for text in marked.texts] == ["outside"] * outside
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1)])
+def test_it_draws_on_two_axes_of_any_shape(few, shape):
+    axes = plt.subplots(*shape, squeeze=False)[1]
+    assert few.plot(axes) is axes
+    assert axes.ravel()[0].get_yscale() == "log" and axes.ravel()[1].get_yscale() == "linear"
+
+
+@pytest.mark.parametrize("given", [3, "ab", [3, 4], (), [[1], [2, 3]], {"left": 1, "right": 2}])
+def test_what_is_not_two_axes_is_a_sentence(few, given):
+    with pytest.raises(TypeError, match="axes must be two matplotlib Axes, got "):
+        few.plot(given)
+    with pytest.raises(TypeError, match="axes must be two matplotlib Axes, got "):
+        few.plot(plt.subplots(2, 2)[1])
 
 
 def test_the_law_is_asked_about_the_windows_that_the_starts_draw():

@@ -128,6 +128,13 @@ def test_bad_settings_are_one_sentence(settings, words):
         explore.measure(settings)
 
 
+@pytest.mark.parametrize("settings", [{"n": 64}, [64, 64], (), {}, 0, (8, 8, *Settings()[2:])])
+def test_what_is_no_settings_is_a_sentence(settings):
+    for make in (explore.measure, explore.draw, explore.explorer):
+        with pytest.raises(TypeError, match="settings must be Settings, got (dict|list|tuple|int)"):
+            make(settings)
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("amplitudes", ["1e10,1e10,-1e10,1e10", "1e-10,1,-1,1e10", "0,0,0,0"])
 def test_extreme_amplitudes_are_measured(amplitudes):

@@ -91,6 +91,56 @@ def test_torchs_generator_is_left_as_it_was():
     assert torch.equal(before, torch.get_rng_state())
 
 
+class Cuda:
+    """Two devices' generators that are numbers; each draw adds one."""
+
+    def __init__(self, monkeypatch, in_use):
+        self.in_use, self.states = in_use, [70, 80]
+        for name, function in {
+            "is_initialized": lambda: self.in_use,
+            "device_count": lambda: len(self.states),
+            "get_rng_state": self.states.__getitem__,
+            "set_rng_state": lambda state, device: self.states.__setitem__(device, state),
+            "manual_seed_all": lambda seed: self.states.__setitem__(slice(None), [seed, seed]),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, function)
+
+    def draw(self):
+        self.in_use = True
+        self.states[1] += 1
+        return self.states[1]
+
+
+def test_generators_of_cuda_are_seeded_by_init_and_put_back(monkeypatch):
+    cuda, drawn = Cuda(monkeypatch, in_use=True), []
+    options = dict(batch=lambda n, g: drawn.append(cuda.draw()), seed=3)
+    for inits in (3, 2):
+        probe_module(Bowl, [4], loss=lambda f, x: f.weight.sum(), inits=inits, **options)
+        assert cuda.states == [70, 80]
+    assert drawn[:2] == drawn[3:] and len(set(drawn)) == 3
+
+
+def test_cuda_that_is_first_used_by_an_init_gives_the_same_rows(monkeypatch):
+    cuda = Cuda(monkeypatch, in_use=False)
+    options = dict(inits=2, loss=lambda f, x: (f.weight * x).sum())
+    probe_module(Bowl, [4], batch=lambda n, g: 1.0, **options)
+    assert cuda.states == [70, 80] and not cuda.in_use
+    first, again = (
+        probe_module(Bowl, [4], batch=lambda n, g: float(cuda.draw()), **options) for _ in range(2)
+    )
+    assert first.equals(again)
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_taken_where_the_caller_has_none(without):
+    options = dict(loss=lambda f, x: f(x).square().mean(), inits=2, curvature=1)
+    options["batch"] = lambda n, g: torch.ones(2, 8)
+    with without():
+        found = probe_module(mlp, [4], **options)
+        assert not torch.is_grad_enabled()
+    assert found.equals(probe_module(mlp, [4], **options))
+
+
 def frozen(width, layers=2):
     module = mlp(width)
     for layer in list(module)[:layers]:
@@ -136,7 +186,12 @@ def test_frozen_parameters_are_left_out():
         (
             {"loss": lambda f, x: x.sum()},
             TypeError,
-            "loss must return a scalar tensor that depends on the parameters",
+            r"scalar tensor that depends on the parameters, got shape \(\) without a gradient",
+        ),
+        (
+            {"loss": torch.no_grad()(lambda f, x: f(x).sum())},
+            TypeError,
+            r"scalar tensor that depends on the parameters, got shape \(\) without a gradient",
         ),
         (
             {"build": lambda n: torch.nn.Linear(8, n, dtype=torch.complex64)},

@@ -241,6 +241,32 @@ STATISTICS = pd.DataFrame(
 )
 
 
+def drawn(ax):
+    """The numbers of all lines and bars on an Axes."""
+    lines = [line.get_xydata() for line in ax.lines]
+    bars = [segment for bars in ax.collections for segment in bars.get_segments()]
+    ax.figure.canvas.draw()
+    return np.concatenate([np.ravel(points) for points in (*lines, *bars)])
+
+
+@pytest.mark.parametrize("missing", [[], ["measured"], ["error"], ["predicted"], ["n"]])
+def test_what_is_missing_from_nullable_columns_is_left_out_as_a_nan_is(missing):
+    table = pd.DataFrame({"n": [1.5, 2.5, 4.5], "group": "w1", "measured": [1.5, 2.5, 3.5]})
+    table = table.assign(error=[0.1, 0.2, 0.3], predicted=[1.1, 2.1, 3.1])
+    table.loc[1, missing] = np.nan
+    options = dict(x="n", measured="measured", error="error", predicted="predicted")
+    plain, nullable = (plots.scales(t, **options) for t in (table, table.convert_dtypes()))
+    np.testing.assert_array_equal(drawn(plain), drawn(nullable))
+
+
+@pytest.mark.parametrize("draw", [plots.measured, plots.residuals])
+def test_a_law_that_is_missing_from_nullable_columns_is_as_a_nan(draw):
+    second = STATISTICS.assign(group="a2", predicted=np.nan, ratio=np.nan, band=np.nan)
+    table = pd.concat([STATISTICS, second], ignore_index=True)
+    plain, nullable = (draw(t) for t in (table, table.convert_dtypes()))
+    np.testing.assert_array_equal(drawn(plain), drawn(nullable))
+
+
 @pytest.mark.parametrize(
     "draws, words",
     [

@@ -58,6 +58,19 @@ def test_scale_is_the_rms_over_starts_with_its_error():
     assert found["measured"].mean() == pytest.approx(1, rel=0.01)
 
 
+def test_columns_of_any_name_tell_starts_apart():
+    raw = lct_lab.probe(20, 15, inits=6)
+    even = raw.assign(square=raw["init"] % 2 == 0)
+    halves = tables.scale(even, by="square")
+    assert halves["measured"].to_dict() == {
+        half: pytest.approx(np.sqrt(np.mean(rows["rms"] ** 2)))
+        for half, rows in even.groupby("square")
+    }
+    found = tables.summarise(even, by=iter(["group", "square"]))
+    assert found["scale"].to_list() == tables.scale(even, ["group", "square"])["measured"].to_list()
+    assert len(found) == 12 and set(found["inits"]) == {3}
+
+
 def test_a_written_table_has_nine_digits_and_is_returned(out):
     table = pd.DataFrame({"n": [1], "scale": [1 / 3]})
     assert tables.write(table, "03-x") is table
@@ -221,7 +234,11 @@ def test_interval_covers_the_power_of_noisy_data():
         (lambda t: t.assign(measured=-1.0), "n, m, measured, predicted must be positive"),
         (lambda t: t.assign(measured=np.inf), "finite numbers in measured, got a NaN or an inf"),
         (lambda t: t.assign(n=0), "must be positive and finite"),
-        (lambda t: t.query("n == m"), "group w1"),
+        (
+            lambda t: t.query("n == m"),
+            r"group w1 must be .* 4 different sizes \(n, m\) or .* got 2",
+        ),
+        (lambda t: t.query("m == 64"), "of which no power follows from the others, got 4"),
         (lambda t: t.assign(group=[None, *t["group"][1:]]), "have a group in every row, got rows"),
         (lambda t: t.iloc[:0], "table must have at least one row, got none"),
         (lambda t: pd.concat([t, t["n"]], axis=1), "have each column once, got n several times"),
@@ -230,6 +247,19 @@ def test_interval_covers_the_power_of_noisy_data():
 def test_fit_exponents_names_what_is_wrong(change, word):
     with pytest.raises(ValueError, match=word):
         fit_exponents(change(power_table()), draws=10)
+
+
+def test_sizes_that_every_resampling_needs_are_too_few():
+    """Four powers through four sizes leave no choice, however often these were measured."""
+    few = pd.DataFrame({"n": [8, 16, 8, 8], "m": [8, 8, 16, 8], "batch": [1, 1, 1, 2]})
+    few = few.assign(group="w1", measured=[1.0, 2.0, 3.0, 4.0])
+    words = r"at 5 different sizes \(n, m, batch\) or more, .* got 4"
+    for table in (few, pd.concat([few, few])):
+        with pytest.raises(ValueError, match=words):
+            fit_exponents(table, sizes=("n", "m", "batch"), draws=10)
+    fifth = few.iloc[:1].assign(n=32, m=32, measured=9.0)
+    fitted = fit_exponents(pd.concat([few, fifth]), sizes=("n", "m", "batch"), draws=50)
+    assert (fitted["low"] < fitted["high"]).any()
 
 
 def test_a_predicted_column_that_is_asked_for_must_be_there():

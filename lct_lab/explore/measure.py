@@ -78,6 +78,13 @@ def measure(settings, wanted=lambda: True):
     return {**scales, "sentence": sentence, **_first_start(settings, options)}
 
 
+def require_settings(value):
+    """Return `value`, or raise TypeError unless it is `Settings`."""
+    if not isinstance(value, Settings):
+        raise TypeError(f"settings must be Settings, got {type(value).__name__}")
+    return value
+
+
 def _amplitudes(text):
     """The numbers of a text such as "1,1.4,1,1.4", None where it is empty."""
     if not isinstance(text, str):
@@ -98,7 +105,7 @@ def _amplitudes(text):
 
 def _checked(settings):
     """The settings, and as options of `probe_rows`: there a recording is one table of windows."""
-    n, m, start, tied, name, batch, text, inits, seed = settings
+    n, m, start, tied, name, batch, text, inits, seed = require_settings(settings)
     inits = require_size("inits", inits)
     given = {"init": start, "tied": tied, "amplitudes": _amplitudes(text), "signal": name}
     found = probes.Settings.checked(n, m, **given, batch=batch, seed=seed, engine="auto")

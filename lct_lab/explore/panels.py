@@ -272,6 +272,7 @@ def draw(settings=None, statistic="rms"):
     statistic.
     """
     require_choice("statistic", statistic, STATISTICS)
-    panels, settings = Panels(), settings or Settings()
+    settings = Settings() if settings is None else settings
+    panels = Panels()
     panels.draw(measure(settings), settings, statistic)
     return panels.figure

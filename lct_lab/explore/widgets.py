@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from lct_lab import init, plots, signals, tables
 from lct_lab.checks import require_choice, require_flag, require_size
-from lct_lab.explore.measure import STATISTICS, Cancelled, Settings, measure
+from lct_lab.explore.measure import STATISTICS, Cancelled, Settings, measure, require_settings
 from lct_lab.explore.panels import Panels
 
 ROUND = {digit * 10**power for digit in (1, 2, 3, 5, 8) for power in range(5)} | {100_000}
@@ -132,8 +132,7 @@ class Explorer:
 
 def _shown(settings):
     """Return `settings`, or raise where no control can stand at them."""
-    if not isinstance(settings, Settings):
-        raise TypeError(f"settings must be Settings, got {type(settings).__name__}")
+    require_settings(settings)
     sizes = {
         name: require_size(name, getattr(settings, name), 0 if name == "seed" else 1)
         for name in ("n", "m", "batch", "inits", "seed")

@@ -276,8 +276,9 @@ def _require_remembered(state, training):
     for parameter, kept in zip(trained, state.values(), strict=True):
         if set(kept) != kinds:
             raise ValueError("other numbers are remembered of a parameter")
+        count = parameter.new_zeros((), dtype=torch.float32)  # whatever torch's default is
         for name, value in kept.items():
-            _require_alike(value, torch.tensor(0.0) if name == "step" else parameter)
+            _require_alike(value, count if name == "step" else parameter)
 
 
 def _keep_rows(training, state):
