@@ -615,7 +615,7 @@ def _require_powers(group, part, sizes):
     if found < least or not _spans(part, sizes):
         raise ValueError(
             f"group {group} must be measured at {least} different sizes ({', '.join(sizes)}) or "
-            f"more, of which no power follows from the others, got {found}"
+            f"more, not all of one {', '.join(sizes)} or ratio of these, got {found}"
         )
 
 

@@ -238,7 +238,7 @@ def test_interval_covers_the_power_of_noisy_data():
             lambda t: t.query("n == m"),
             r"group w1 must be .* 4 different sizes \(n, m\) or .* got 2",
         ),
-        (lambda t: t.query("m == 64"), "of which no power follows from the others, got 4"),
+        (lambda t: t.query("m == 64"), "not all of one n, m or ratio of these, got 4"),
         (lambda t: t.assign(group=[None, *t["group"][1:]]), "have a group in every row, got rows"),
         (lambda t: t.iloc[:0], "table must have at least one row, got none"),
         (lambda t: pd.concat([t, t["n"]], axis=1), "have each column once, got n several times"),
