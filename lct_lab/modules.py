@@ -16,7 +16,7 @@ def probe_module(build, sizes, *, batch, loss, inits=10, seed=0, curvature=0):
     ----------
     build : size -> module, drawing its init from torch's generator; frozen parameters are left out.
     sizes : list of sizes. batch : (size, torch Generator) -> input of `loss`.
-    loss : (module, batch) -> scalar tensor.
+    loss : (module, batch) -> scalar tensor; its gradients are taken under torch.no_grad(), too.
     curvature : when positive, as many Rademacher vectors v estimate the Hessian's diagonal,
     E v ⊙ Hv, whose mean over the parameter's entries is the column curvature.
 
