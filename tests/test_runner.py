@@ -96,6 +96,24 @@ def test_results_whose_folder_was_removed_meanwhile_are_not_published(project):
     assert re.search(r"its folder build/90-\S+ was removed while it ran", result.stdout)
 
 
+def test_tables_of_another_number_are_not_published(project):
+    made = publish_before(project)
+    write(project, TABLE.replace("90-sizes", "91-other"), TABLE)
+    result = run(project)
+    assert result.returncode == 1 and outputs(project) == made
+    assert "what it makes must begin with 90-, got 91-other.csv" in result.stdout
+
+
+def test_a_path_with_braces_and_a_users_style_change_nothing(tmp_path):
+    folder = tmp_path / "a{b}c"
+    folder.mkdir()
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7\n")
+    style = "import matplotlib; assert matplotlib.rcParams['lines.linewidth'] == 1.5"
+    project = make_project(folder, TABLE, style)
+    result = run(project, MATPLOTLIBRC=str(tmp_path / "matplotlibrc"))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_only_what_was_kept_of_a_failed_run_is_said_to_be_there(project):
     write(
         project,

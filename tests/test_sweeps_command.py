@@ -306,3 +306,33 @@ def test_a_terminal_that_closes_leaves_no_semaphores(tmp_path):
     os.killpg(process.pid, signal.SIGHUP)
     assert process.wait(10) == -signal.SIGHUP
     wait_until(lambda: not list(SHARED.glob(left)), seconds=10)
+
+
+def test_negative_powers_of_ten_and_repeated_sizes_are_taken(tmp_path):
+    words = ["sweep", "--n", "8", "--n", "9", "--m", "4", "--inits", "2", "--out", str(tmp_path)]
+    assert main([*words, "--amplitudes", "1", "-1e-3", "1", "1"]) == 0
+    rows = lct_lab.sweeps.collect(tmp_path)
+    assert set(rows["n"]) == {8, 9} and rows.attrs["amplitudes"][1] == -1e-3
+
+
+@pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGHUP))
+def test_a_collect_that_is_ended_leaves_no_part_of_a_table(tmp_path, number):
+    lct_lab.sweep(8, 8, inits=20, directory=tmp_path / "x", progress=False)
+    program = (
+        "import os, pandas as pd\n"
+        "from lct_lab.sweeps import command\n"
+        "def end(self, part, **_): open(part, 'w').write('half'); os.kill(os.getpid(), %d)\n"
+        "pd.DataFrame.to_csv = end\n"
+        "command.main(['collect', 'x', '--out', 'y.csv'])\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program % number], cwd=tmp_path)
+    assert found.returncode == 128 + number
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_bar_that_cannot_be_written_does_not_end_a_sweep(tmp_path):
+    words = ["sweep", "--n", "8", "--m", "8", "--inits", "20", "--block", "2", "--out", "x"]
+    program = [sys.executable, "-m", "lct_lab", *words]
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(program, cwd=tmp_path, stderr=full, stdout=subprocess.PIPE)
+    assert found.returncode == 0 and found.stdout == b"120 rows in x\n"

@@ -42,12 +42,12 @@ def rendered():
 
 
 def is_long(path):
-    return LONG in path.name
+    return path.name[2:].startswith(LONG)
 
 
 def files_of(path):
     """The source notebook and the tables behind a page: two dicts {name: path}."""
-    name = path.name.replace(LONG, "-")
+    name = path.name.replace(LONG, "-", 1) if is_long(path) else path.name
     prefix = path.name[:2] + (LONG if is_long(path) else "-")
     tables = sorted((ROOT / "data").glob(f"{prefix}*.csv"))
     mine = {table.name: table for table in tables if is_long(table) == is_long(path)}
@@ -125,14 +125,15 @@ def put(target, content):
 
 def look():
     return {
-        "style": (HERE / "site" / "style.css").read_text(),
-        "script": (HERE / "site" / "page.js").read_text(),
+        "style": (HERE / "site" / "style.css").read_text(encoding="utf-8"),
+        "script": (HERE / "site" / "page.js").read_text(encoding="utf-8"),
     }
 
 
 def mathjax():
     """One script with every font and extension in it, from a package."""
-    return (importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg-full.js").read_text()
+    file = importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg-full.js"
+    return file.read_text(encoding="utf-8")
 
 
 def picture(path):

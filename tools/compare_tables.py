@@ -27,7 +27,7 @@ class Tolerance(NamedTuple):
 
 # The first pattern that fits is the one that counts.
 TOLERANCES = (
-    Tolerance("*-full-*", None, None, why="long runs are not made anew"),
+    Tolerance("[0-9][0-9]-full-*", None, None, why="long runs are not made anew"),
     Tolerance("bench*", None, None, why="times of one machine, made by `make bench`"),
     Tolerance("14-*", None, None, why="times, memory and rounding errors of one machine"),
     Tolerance("10-trials.csv", None, None, why="a single trial may end on either side of a limit"),
@@ -80,7 +80,7 @@ def compared_with(committed, made):
 
 def git(*arguments):
     """What git says, or the end with a sentence."""
-    found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
     if found.returncode:
         said = found.stderr.partition("\n")[0]
         sys.exit(f"{ROOT} must be a git repository with a commit, to compare with: {said}")
@@ -89,9 +89,9 @@ def git(*arguments):
 
 def committed_tables():
     """{name: text} of the tables of the last commit."""
-    names = git("ls-tree", "-r", "--name-only", "HEAD", "data").splitlines()
+    names = git("ls-tree", "-r", "-z", "--name-only", "HEAD", "data").split("\0")
     tables = (name for name in names if name.endswith(".csv"))
-    return {Path(name).name: git("show", f"HEAD:{name}") for name in tables}
+    return {Path(name).name: git("show", f"HEAD:./{name}") for name in tables}
 
 
 def main():

@@ -43,7 +43,7 @@ def refresh():
 def noted():
     """What was copied: {name: hash}. Where that cannot be read, every copy counts as changed."""
     try:
-        found = json.loads(COPIED.read_text())
+        found = json.loads(COPIED.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -56,6 +56,11 @@ def small_sizes(s):
     return 0.0
 
 
+def crowding(s):
+    """How much less a table's spectrum is resolved than N and M say."""
+    return 1.0
+
+
 def floor_band(s):
     """How far off the rms that many signals leave is; `shared` counts folded samples too simply."""
     return 0.55 if s.jitter and s.n > s.m else 0.05

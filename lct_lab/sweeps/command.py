@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 from collections import Counter
@@ -14,12 +15,14 @@ from lct_lab.checks import require_size
 
 # Of a cluster's library, which tell the stack of every connection that ends.
 LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
+EXPONENT = re.compile(r"-[0-9.]+[eE][-+]?[0-9]+")  # a negative number with a power of ten
 UNREAD = 141  # the status of a command that a closed pipe ends
 
 
 def main(arguments=None):
     """Run one command; returns its exit status. What does not fit gets one sentence, and 1."""
-    given = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given = _parser().parse_args([_as_number(word) for word in arguments])
     try:
         return given.run(given)
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
@@ -28,6 +31,11 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print(given.stopped, file=sys.stderr)
         return 130
+
+
+def _as_number(word):
+    """A word that argparse takes as it is: of -1e-3 it would make an option."""
+    return f" {word}" if EXPONENT.fullmatch(word) else word
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,8 +60,22 @@ def _add_sweep(commands):
         "sweep", help="measure gradients over sizes, starts and seeds; resumes when called again"
     )
     add = parser.add_argument
-    add("--n", type=int, nargs="+", required=True, help="samples, one size or several")
-    add("--m", type=int, nargs="+", required=True, help="frequencies, one size or several")
+    add(
+        "--n",
+        type=int,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="samples, one size or several",
+    )
+    add(
+        "--m",
+        type=int,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="frequencies, one size or several",
+    )
     add("--init", nargs="+", default=["random"], choices=tuple(init.INITS))
     add("--tied", action="store_true", help="analysis and synthesis share their frequencies")
     add("--inits", type=int, default=100, help="starts of each size (100)")
@@ -205,6 +227,8 @@ def _collect(given):
     if path.suffix == ".parquet" and path.resolve().parent == folder:
         raise ValueError(f"--out must not be among the sweep's shards, got {path}")
     table = sweeps.collect(given.directory)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that what is half written is removed
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     _write(table, path)
     _say(f"{len(table)} rows in {path}")
     return 0

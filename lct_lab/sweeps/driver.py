@@ -77,10 +77,8 @@ def _require_executor(executor):
 
 def _run(planned, directory, executor, progress):
     """The rows of every planned block, by shard; RuntimeError listing those that failed."""
-    from tqdm.auto import tqdm
-
     silent = not progress or sys.stderr is None  # without an error stream: a daemon's, cron's
-    with _threads_kept(), tqdm(total=len(planned), unit="block", disable=silent) as bar:
+    with _threads_kept(), _bar(len(planned), silent) as bar:
         run = _Run(planned, directory, bar)
         if executor is None:
             run.here()
@@ -88,6 +86,23 @@ def _run(planned, directory, executor, progress):
             run.over(executor)
     run.require_all()
     return run.made
+
+
+def _bar(total, silent):
+    """A progress bar that ends in silence where it can no longer be written."""
+    from tqdm.auto import tqdm
+
+    try:
+        return tqdm(total=total, unit="block", disable=silent)
+    except OSError:
+        return tqdm(total=total, disable=True)
+
+
+def _advance(bar):
+    try:
+        bar.update()
+    except OSError:  # a closed pipe, a full disk: the sweep itself goes on
+        bar.disable = True
 
 
 @contextmanager
@@ -185,7 +200,7 @@ class _Run:
         if found is None:
             return False
         self.made[name] = found
-        self.bar.update()
+        _advance(self.bar)
         return True
 
     def settle(self, name, block, result):
@@ -203,7 +218,7 @@ class _Run:
         else:
             size = (self.directory / name).stat().st_size
             log.append(self.directory, shard=name, seconds=round(seconds, 4), bytes=size)
-            self.bar.update()
+            _advance(self.bar)
 
     def require_all(self):
         if self.failures:

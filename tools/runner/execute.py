@@ -33,8 +33,8 @@ def execute(notebook, target, values):
     )
     try:
         papermill.execute_notebook(
-            notebook,
-            target,
+            _literal(notebook),
+            _literal(target),
             parameters=values,
             kernel_name="python3",
             progress_bar=False,
@@ -45,6 +45,11 @@ def execute(notebook, target, values):
         sys.exit(_failure(error))
     except DeadKernelError as error:
         sys.exit(f"{error}: out of memory, or killed from outside")
+
+
+def _literal(path):
+    """A path as papermill takes it, which fills in what is between braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _failure(error):

@@ -22,6 +22,7 @@ from runner.sources import digest, package_hash
 TIMED = "14-"  # measures times, and so runs alone
 # What a user's environment may not tell a kernel: to skip the checks, and where to look for what.
 NOT_FOR_KERNELS = ("PYTHONOPTIMIZE", "PYTHONSAFEPATH", "JUPYTER_PATH")
+PLAIN = "matplotlibrc"  # an empty one, instead of the user's: figures are the same for all
 SHORT = 80  # bytes of a folder for sockets, whose paths must have less than 104
 
 
@@ -72,6 +73,7 @@ class Job:
         self.there = self.staging / "there"  # while nobody removed the folder, or made it anew
         self.there.touch()
         self.sockets = tempfile.mkdtemp(prefix="k", dir=_short_folder())
+        Path(self.sockets, PLAIN).touch()
         self.executed = self.staging / f"{self.name}.ipynb"
         given = [json.dumps(self.values), json.dumps(self.made)]
         self.process = subprocess.Popen(
@@ -94,6 +96,7 @@ class Job:
             "LCT_LAB_OUT": str(self.staging),
             "LCT_LAB_PREFIX": self.prefix,
             "JUPYTER_PREFER_ENV_PATH": "1",
+            "MATPLOTLIBRC": f"{self.sockets}/{PLAIN}",
             "JUPYTER_RUNTIME_DIR": self.sockets,
             "IPYTHONDIR": f"{self.sockets}/i",  # not the user's start-up files, nor their history
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}",
@@ -127,6 +130,7 @@ class Job:
         if not self.there.exists():
             removed = f"its folder {self.staging.relative_to(ROOT)} was removed while it ran"
             error = f"{removed}\n{error}" if error else removed
+        error = error or self._of_others()
         try:
             if error is None:
                 self._publish()
@@ -146,6 +150,14 @@ class Job:
         found = (p for kind in ("data", "figures") for p in (self.staging / kind).glob("*"))
         whole = (path for path in sorted(found) if path.suffix != ".part")
         return {path: target / path.relative_to(self.staging) for path in whole}
+
+    def _of_others(self):
+        """What is wrong where it made a table or figure with another notebook's number, or None."""
+        number = f"{self.name[:2]}-"
+        others = [path.name for path in self._made(self.target) if not path.name.startswith(number)]
+        if others:
+            return f"the names of what it makes must begin with {number}, got {', '.join(others)}"
+        return None
 
     def _publish(self):
         made = self._made(self.target)
