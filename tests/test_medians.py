@@ -361,7 +361,8 @@ def test_a_median_over_drawn_amplitudes_has_all_four_of_them(of_drawn_amplitudes
     assert abs(measured - predicted) < band * predicted + 3 * error
     monkeypatch.setattr(medians, "_mean_square", lambda law, batch: 1.0)
     s = laws.Setting(64, 512, *np.ones((4, 2)), signal=laws.describe("uniform"))
-    by_two = medians.medians(s, "random", True, laws.coupling_of("random", True)[0], 1)
+    coupling, twin = laws.coupling_of("random", True)[0], twin_of(s, "random", True, 1)
+    by_two = medians.medians(s, twin, "random", True, coupling, 1)
     assert measured > (1 + band) * by_two["w1"].value + 3 * error
 
 

@@ -7,6 +7,7 @@ and what widens it. Bands of rms and mean are relative to the rms, those of medi
 import numpy as np
 
 from lct_lab.init import FREQUENCIES
+from lct_lab.laws.floors import MEASURED
 from lct_lab.laws.scalars import edge, total
 from lct_lab.laws.twins import ONE_BY_ONE
 
@@ -29,17 +30,16 @@ ROUNDING = 1e-12  # of the parts of a mean: what is left of an rms where all of 
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
-def bands(s, coupling, laws, weight, batch, errors, measured):
+def bands(s, coupling, laws, weight, batch, errors):
     """{group: (band of rms and mean, band of the median)}: the widest of all that is rough.
 
-    weight : of the amplitudes. errors : {group: relative error of its median}. measured : whether
-    what large batches leave is, see `floors`.
+    weight : of the amplitudes. errors : {group: relative error of its median}.
     """
     found = {}
     for group, law in laws.items():
         rms, median = least(s, coupling, group, batch)
         if group in FREQUENCIES:
-            wider = of_frequency(s, coupling, law, weight, batch, measured)
+            wider = of_frequency(s, coupling, law, weight, batch)
             rms, median = max(rms, wider), max(median, wider)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2, ONE_X0 * coupling.alone(s))
         elif group in ("a2", "a4"):
@@ -66,7 +66,7 @@ def least(s, coupling, group, batch):
     return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess, few)
 
 
-def of_frequency(s, coupling, law, weight, batch, measured):
+def of_frequency(s, coupling, law, weight, batch):
     """How far off a frequency's law is by x_0 and y_0, at small sizes, or of large batches.
 
     What a large batch leaves is rough by itself, by what of the spectrum is not resolved, and of a
@@ -76,7 +76,7 @@ def of_frequency(s, coupling, law, weight, batch, measured):
     corner = _average(CORNER * share + share**2, weight)
     floor = coupling.module.floor_band(s) + unresolved(s)
     if s.signal.windows is not None:
-        derived = 0.0 if measured else TABLE_SHARED
+        derived = 0.0 if MEASURED in law.floor else TABLE_SHARED
         floor = floor + derived + SPIKES_SHARED * max(s.signal.excess, 0.0)
     shared = floor * floor_share(law, weight, batch)
     return max(corner, coupling.module.small_sizes(s), shared)

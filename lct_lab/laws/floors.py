@@ -26,6 +26,7 @@ from lct_lab.laws.twins import ONE_BY_ONE, small
 from lct_lab.laws.twins.products import error_of_median
 from lct_lab.laws.twins.starts import Median
 
+MEASURED = "windows"  # the term of a floor that is
 TINY = 1e-300  # so that nothing over nothing is nothing
 
 
@@ -47,9 +48,9 @@ def with_measured(s, twin, tied, coupling, laws):
     near = replace(s, n=twin.n, m=twin.m, signal=describe(twin.table))
     near_laws, found = coupling.laws(near), dict(laws)
     for group in squares.keys() & FREQUENCIES:
-        small_floor = _with_floor(near_laws[group], squares[group], twin).floor["windows"]
+        small_floor = _with_floor(near_laws[group], squares[group], twin).floor[MEASURED]
         larger = total(laws[group].floor) / (total(near_laws[group].floor) + TINY)
-        found[group] = replace(laws[group], floor={"windows": small_floor * larger})
+        found[group] = replace(laws[group], floor={MEASURED: small_floor * larger})
     return found
 
 
@@ -61,7 +62,7 @@ def is_whole(twin, s):
 def _with_floor(law, square, twin):
     """The law with E g g' of E ḡ²."""
     floor = (square - total(law.square) / twin.rows) / (1 - 1 / twin.rows)
-    return replace(law, floor={"windows": np.maximum(floor, 0.0)})
+    return replace(law, floor={MEASURED: np.maximum(floor, 0.0)})
 
 
 def medians_of(s, twin, coupling, batch):

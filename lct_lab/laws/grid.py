@@ -55,17 +55,11 @@ def shared_about_grid(s, near, sides):
 def mismatches(s):
     """c_n of w and of w̃: the mean over signals of a product is Σ_n c_n sin(2 w_k n) on the grid.
 
-    c_n = n (α C_n - 1) of w, C_n the samples that the grid takes for n, and α t_n - n of w̃, t_n
-    their sum: 2Mq + n as they are, 2Mq - n with a minus, for so is their sine.
+    c_n = n (α C_n - 1) of w and α t_n - n of w̃, C_n and t_n of the class of n (`lattice.folded`).
     """
-    sample = np.arange(1, s.n)
-    place = sample % (2 * s.m)
-    members = np.bincount(np.minimum(place, 2 * s.m - place), minlength=s.m + 1)
-    signed = np.bincount(place, sample, 2 * s.m)
-    seen = members[np.minimum(place, 2 * s.m - place)]
-    added = signed[place] - signed[-place % (2 * s.m)]
-    alpha = alpha_of(s)
-    return sample * (alpha * seen - 1), alpha * added - sample
+    sample, alpha = np.arange(1, s.n), alpha_of(s)
+    _, count, added = lattice.classes(s.n, s.m)
+    return sample * (alpha * count - 1), alpha * added - sample
 
 
 def shared_on_grid(s, c):
@@ -234,7 +228,7 @@ def small_sizes(s):
 
 def alone(s):
     """The share of one class of samples in what is left of a frequency's gradient."""
-    return lattice.alone(s.n, s.m, alpha_of(s))
+    return lattice.sums_of_folded(s.n, s.m, alpha_of(s)).alone
 
 
 def crowding(s):

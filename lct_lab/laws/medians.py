@@ -31,18 +31,18 @@ UNKNOWN = 1000.0  # the error of a median where a twin says nothing about it
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
 
-def medians(s, init, tied, coupling, batch):
+def medians(s, twin, init, tied, coupling, batch):
     """{group: `Median` of |gradient|}: for w and w̃ that over starts of the median entry.
 
     s : the `Setting`; amplitudes that are averaged over are drawn from U(½, 3/2), `DRAWS` of each,
-    evenly spread. coupling : the laws, as in `couplings`. Always the same draws.
+    evenly spread. twin : as `twins.twin_of` has it. coupling : the laws, as in `couplings`. Always
+    the same draws.
     """
     rng = np.random.default_rng(0)
     if np.size(s.a1) > 1:
         s = with_drawn_amplitudes(s, rng)
     sums = of_energies.sums_of(s, init, tied, batch)
     found = of_scalars(s, sums, coupling, batch, rng)
-    twin = twins.twin_of(s, init, tied, batch)
     return found | at_any_ratio(s, twin, coupling, tied, batch)
 
 

@@ -12,13 +12,12 @@ from lct_lab.checks import (
     require_size,
 )
 from lct_lab.init import INITS
-from lct_lab.laws import accuracy, coverage, floors
+from lct_lab.laws import accuracy, coverage, floors, twins
 from lct_lab.laws.averages import amplitudes_of
 from lct_lab.laws.couplings import coupling_of
 from lct_lab.laws.medians import medians
 from lct_lab.laws.scalars import total
 from lct_lab.laws.setting import Setting, describe
-from lct_lab.laws.twins import on_batches
 
 REMEMBERED = 256  # predictions: a median takes tenths of a second
 _KNOWN = {}
@@ -83,14 +82,15 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
     coupling, jitter = coupling_of(init, tied)
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
     laws, lines = coupling.laws(s), coupling.lines(s)
-    typical = medians(s, init, tied, coupling, batch)
-    measured = floors.are_measured(s, init, batch)
-    if measured:
-        twin = on_batches(n, m, init, tied, moments.windows)
+    twin = twins.twin_of(s, init, tied, batch)
+    typical = medians(s, twin, init, tied, coupling, batch)
+    if floors.are_measured(s, init, batch):
+        if batch <= twins.ONE_BY_ONE:
+            twin = twins.on_batches(n, m, init, tied, moments.windows)
         laws = floors.with_measured(s, twin, tied, coupling, laws)
         typical |= floors.medians_of(s, twin, coupling, batch)
     errors = {group: median.error for group, median in typical.items()}
-    bands = accuracy.bands(s, coupling, laws, weight, batch, errors, measured)
+    bands = accuracy.bands(s, coupling, laws, weight, batch, errors)
     rows = {}
     for group, law in laws.items():
         means, squares = law.mean, law.mean_square(batch)

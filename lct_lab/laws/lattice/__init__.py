@@ -15,7 +15,17 @@ and its neighbours (`sites`), the operator that they make (`picture`), what that
 
 from lct_lab.laws.lattice.around import Local, local
 from lct_lab.laws.lattice.finite import Sums, sums
-from lct_lab.laws.lattice.folded import alone, classes, folded
+from lct_lab.laws.lattice.folded import classes, folded, sums_of_folded
 from lct_lab.laws.lattice.infinite import Limits, limits
 
-__all__ = ["Limits", "Local", "Sums", "alone", "classes", "folded", "limits", "local", "sums"]
+__all__ = [
+    "Limits",
+    "Local",
+    "Sums",
+    "classes",
+    "folded",
+    "limits",
+    "local",
+    "sums",
+    "sums_of_folded",
+]
