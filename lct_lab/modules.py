@@ -85,7 +85,7 @@ def _gradients(trained, value, curvature):
     if curvature:
         means = _mean_diagonals(found, parameters, curvature)
         for row, mean in zip(rows, means, strict=True):
-            _require_finite("curvatures", row["group"], torch.tensor(mean))
+            _require_finite("curvatures", row["group"], torch.tensor(mean, device="cpu"))
             row["curvature"] = mean
     return rows
 
@@ -106,7 +106,7 @@ def _mean_diagonals(gradients, parameters, draws):
     means = [0.0] * len(parameters)
     curved = [place for place, gradient in enumerate(gradients) if gradient.requires_grad]
     for _ in range(draws if curved else 0):
-        signs = [torch.randint_like(g, 0, 2).mul(2).sub(1) for g in gradients]
+        signs = [_signs_like(gradient) for gradient in gradients]
         products = torch.autograd.grad(
             [gradients[place] for place in curved],
             parameters,
@@ -117,6 +117,12 @@ def _mean_diagonals(gradients, parameters, draws):
         for place, (v, Hv) in enumerate(zip(signs, products, strict=True)):
             means[place] += (v * Hv.to_dense()).mean().item() / draws
     return means
+
+
+def _signs_like(values):
+    """Random signs: drawn on the processor, whose generator is the same wherever the values are."""
+    signs = torch.randint(2, values.shape, dtype=values.dtype, device="cpu").mul(2).sub(1)
+    return signs.to(values.device)
 
 
 def _require_arguments(build, sizes, batch, loss):

@@ -120,6 +120,22 @@ def test_generators_of_cuda_are_seeded_by_init_and_put_back(monkeypatch):
     assert drawn[:2] == drawn[3:] and len(set(drawn)) == 3
 
 
+def test_curvature_takes_its_signs_from_the_processor():
+    options = dict(batch=lambda n, g: None, loss=lambda f, x: (f.weight.sum() ** 4).sum())
+    expected = probe_module(Bowl, [4], inits=2, curvature=3, **options)
+
+    def bowl(n):
+        made = Bowl(n)
+        torch.set_default_device("meta")  # from here on, as a GPU would be
+        return made
+
+    try:
+        found = probe_module(bowl, [4], inits=1, curvature=3, **options)
+    finally:
+        torch.set_default_device(None)
+    assert found.equals(expected.query("init == 0"))
+
+
 def test_cuda_that_is_first_used_by_an_init_gives_the_same_rows(monkeypatch):
     cuda = Cuda(monkeypatch, in_use=False)
     options = dict(inits=2, loss=lambda f, x: (f.weight * x).sum())

@@ -484,5 +484,8 @@ def test_bad_input(options, error, words):
 
 
 def test_numpy_integers_are_integers():
+    with torch.device("meta"):
+        elsewhere = lct_lab.recover(8, steps=9)
+    assert elsewhere.loss == lct_lab.recover(8, steps=9).loss, "it trains on the processor"
     numpy = lct_lab.recover(np.int64(8), np.int64(8), steps=np.int64(9))
     assert numpy.loss == lct_lab.recover(8, steps=9).loss

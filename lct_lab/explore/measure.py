@@ -148,8 +148,8 @@ def _first_start(settings, options):
     w2 = w1 if tied else own
     rng = init.generator(settings.seed, n, m, start, 0, "signal")
     x = signals.draw(options["signal"], n, rng, batch=settings.batch)[0]
-    X = transform.analyze(torch.as_tensor(x), a[0], a[1], torch.as_tensor(w1))
-    y = transform.synthesize(X, n, a[2], a[3], torch.as_tensor(w2))
+    X = transform.analyze(torch.from_numpy(x), a[0], a[1], torch.from_numpy(w1))
+    y = transform.synthesize(X, n, a[2], a[3], torch.from_numpy(w2))
     k = m // 2
     near = np.linspace(-BINS, BINS, POINTS) * np.pi / n + w1[k]
     return {
@@ -180,7 +180,7 @@ def loss_along(x, amplitudes, w1, w2, k, near, tied):
     """
     n, m = len(x), len(w1)
     a1, a2, a3, a4 = amplitudes
-    x, w1, w2, near = (torch.as_tensor(v) for v in (x, w1, w2, near))
+    x, w1, w2, near = (torch.from_numpy(v) for v in (x, w1, w2, near))
     X = transform.analyze(x, a1, a2, w1)
     rest = X.clone()
     rest[k] = 0
@@ -189,4 +189,4 @@ def loss_along(x, amplitudes, w1, w2, k, near, tied):
     place = near if tied else w2[k : k + 1]
     cross = transform.analyze(r, a3, a4, place) * (n / m) ** 0.5
     norm = (a3**2 + a4**2 * (n - 1 + laws.cosine_sum(2 * place.numpy(), n)) / 2) / m
-    return ((r**2).sum() + 2 * along * cross + along**2 * torch.as_tensor(norm)).numpy()
+    return ((r**2).sum() + 2 * along * cross + along**2 * torch.from_numpy(norm)).numpy()

@@ -98,7 +98,7 @@ def filled_bins(w, n):
 def as_frequencies(w):
     """Frequencies, as an array or a tensor, as an array of finite doubles, or raise."""
     try:
-        values = np.asarray(w.detach() if isinstance(w, torch.Tensor) else w)
+        values = w.numpy(force=True) if isinstance(w, torch.Tensor) else np.asarray(w)
     except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor without numbers here
         values = np.empty(0, object)
     if values.dtype.kind not in "fiu" or np.ma.isMaskedArray(w):

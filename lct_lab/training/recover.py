@@ -57,7 +57,7 @@ def recover(
     m = n if m is None else require_size("m", m)
     require_memory(NUMBERS_A_SAMPLE * n, n=n)
     if model is None:
-        model = LCT(n, m, init=init, tied=tied, seed=seed, dtype=torch.float64)
+        model = LCT(n, m, init=init, tied=tied, seed=seed, dtype=torch.float64, device="cpu")
     _require_sizes(model, n, m)
     optimizer = options.get("optimizer", "newton" if m == n else "adam")
     by_newton = require_choice("optimizer", optimizer, (*OPTIMIZERS, "newton")) == "newton"
