@@ -104,6 +104,20 @@ def test_tables_of_another_number_are_not_published(project):
     assert "what it makes must begin with 90-, got 91-other.csv" in result.stdout
 
 
+def test_a_name_that_the_output_cannot_show_is_shown_in_numbers(project):
+    write(project, TABLE.replace("90-sizes", "91-x"), name="91-café")
+    result = run(project, NB="91", PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "91-caf\\xe9" in result.stdout
+
+
+def test_a_name_that_is_not_text_is_one_sentence(project):
+    write(project, name="91-caf\udce9")
+    result = run(project)
+    wanted = "notebooks must have names that can be printed, got '91-caf\\udce9.ipynb'\n"
+    assert (result.returncode, result.stderr) == (1, wanted)
+
+
 def test_a_path_with_braces_and_a_users_style_change_nothing(tmp_path):
     folder = tmp_path / "a{b}c"
     folder.mkdir()

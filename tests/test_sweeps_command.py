@@ -193,8 +193,29 @@ def test_an_unfinished_sweep_is_not_collected(command, refused, tmp_path):
     min(tmp_path.glob("*.parquet")).unlink()
     said = refused("collect", tmp_path, "--out", tmp_path / "rows.csv")
     wanted = "must hold all the blocks of its sweeps, got 1 left, 0 failed, 0 damaged"
-    assert said == f"{tmp_path} {wanted}"
+    (plan,) = tmp_path.glob("plan-*.json")
+    remedy = f"finish them, or remove what plans those not wanted: {plan.name}"
+    assert said == f"{tmp_path} {wanted}; {remedy}"
     assert not (tmp_path / "rows.csv").exists()
+
+
+def test_a_sweep_that_is_not_wanted_is_left_out_by_removing_its_plan(command, refused, tmp_path):
+    command(*SWEEP, tmp_path)
+    shards, plans = set(tmp_path.glob("*.parquet")), set(tmp_path.glob("plan-*"))
+    command(*SWEEP, tmp_path, "--amplitudes", 1, 1, 1, 10)  # a slip of the finger
+    min(set(tmp_path.glob("*.parquet")) - shards).unlink()
+    (slip,) = set(tmp_path.glob("plan-*")) - plans
+    assert refused("collect", tmp_path, "--out", tmp_path / "rows.csv").endswith(f": {slip.name}")
+    slip.unlink()
+    assert command("collect", tmp_path, "--out", tmp_path / "rows.csv")[0] == 0
+    assert len(pd.read_csv(tmp_path / "rows.csv")) == 6 * 6
+
+
+def test_starts_given_in_several_options_are_all_measured(command, tmp_path):
+    options = ("--init", "shuffled", "--init", "jittered", "orthogonal")
+    command(*SWEEP, tmp_path / "x", *options)
+    found = lct_lab.sweeps.collect(tmp_path / "x")["start"]
+    assert list(found.unique()) == ["shuffled", "jittered", "orthogonal"]
 
 
 def test_a_shard_is_not_what_rows_are_collected_into(command, refused, tmp_path):
@@ -221,6 +242,13 @@ def test_without_the_cluster_library_there_is_a_sentence(refused, tmp_path, monk
     monkeypatch.setitem(sys.modules, "distributed", None)
     said = refused(*SWEEP, tmp_path, "--scheduler", "tcp://x:1")
     assert "--scheduler needs the extra 'cluster', which cannot be loaded" in said
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "foo://a:1", "tcp://127.0.0.1"])
+def test_an_address_that_is_not_taken_is_named(refused, tmp_path, address):
+    pytest.importorskip("distributed")
+    said = refused(*SWEEP, tmp_path, "--scheduler", address)
+    assert f"--scheduler must be an address such as tcp://host:8786, got {address!r}: " in said
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

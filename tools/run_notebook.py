@@ -22,6 +22,9 @@ HOURS, HALF_AN_HOUR = 6 * 3600, 1800  # time limits of long runs and of others
 def select(wanted):
     """The notebooks that NB names by number or name, or all."""
     found = book.notebooks(ROOT / "notebooks")
+    for name in (path.name for path in found):
+        if not name.isprintable():  # nor what is not UTF-8, which no executed copy can hold
+            sys.exit(f"notebooks must have names that can be printed, got {name!r}")
     if not wanted:
         return found
     stem = wanted.removesuffix(".ipynb")

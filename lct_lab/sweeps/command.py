@@ -76,7 +76,7 @@ def _add_sweep(commands):
         required=True,
         help="frequencies, one size or several",
     )
-    add("--init", nargs="+", default=["random"], choices=tuple(init.INITS))
+    add("--init", nargs="+", action="extend", choices=tuple(init.INITS), help="starts (random)")
     add("--tied", action="store_true", help="analysis and synthesis share their frequencies")
     add("--inits", type=int, default=100, help="starts of each size (100)")
     add("--block", type=int, default=100, help="starts in one file (100)")
@@ -100,10 +100,11 @@ def _add_sweep(commands):
 
 
 def _sweep(given):
-    shared = ("init", "tied", "inits", "seed", "block", "amplitudes", "batch")
+    shared = ("tied", "inits", "seed", "block", "amplitudes", "batch")
     table = sweeps.sweep(
         given.n,
         given.m,
+        init=given.init or "random",
         signal=_signal(given.signal),
         directory=given.out,
         executor=_executor(given),
@@ -177,7 +178,7 @@ def _cluster(address):
         for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         return found
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # the latter where a scheme wants more than an address
         wanted = "--scheduler must be an address such as tcp://host:8786"
         raise ValueError(f"{wanted}, got {address!r}: {error}") from None
     except ImportError as error:

@@ -123,19 +123,31 @@ def collect(directory):
     done = found.pop("done")
     if any(found.values()):
         counts = ", ".join(f"{len(names)} {state}" for state, names in found.items())
-        raise ValueError(f"{directory} must hold all the blocks of its sweeps, got {counts}")
+        raise ValueError(
+            f"{directory} must hold all the blocks of its sweeps, got {counts}; finish them, or "
+            f"remove what plans those not wanted: {', '.join(_unfinished(directory, done))}"
+        )
     table = tables.joined([shards.read(Path(directory) / name) for name in done], done)
     once = table.drop_duplicates(ROW, ignore_index=True)  # blocks of two sizes share inits
     once.attrs = table.attrs
     return once
 
 
+def _unfinished(directory, done):
+    """The files of the plans that have more than the shards `done`."""
+    return [p.name for p in _plans(as_folder(directory)) if not set(done).issuperset(_names(p))]
+
+
 def _planned(directory):
     """The names of all shards that the plans in `directory` have, each once."""
+    return dict.fromkeys(name for plan in _plans(directory) for name in _names(plan))
+
+
+def _plans(directory):
     plans = sorted(directory.glob("plan-*.json"))
     if not plans:
         raise ValueError(f"directory must hold a sweep, got {directory} without a plan")
-    return dict.fromkeys(name for plan in plans for name in _names(plan))
+    return plans
 
 
 def _names(plan):

@@ -16,8 +16,11 @@ def sentence(error):
 def say_faults(work):
     """The exit status that `work` returns; what cannot be read or written ends it in a sentence.
 
-    A reader who has seen enough, as of `| head`, ends it quietly.
+    A reader who has seen enough, as of `| head`, ends it quietly. Letters that the output has not
+    are written as numbers, as Python does for errors.
     """
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = work()
         print(end="", flush=True)  # here, not at the end of Python, which would show its stack
