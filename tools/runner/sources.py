@@ -6,7 +6,6 @@ A folder of the package counts as one piece, and of `benchmarks/` a notebook has
 
 import ast
 import hashlib
-import os
 from functools import cache
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -21,7 +20,7 @@ def digest(*paths):
     """A hash of the names and contents of files."""
     content = hashlib.sha256()
     for path in paths:
-        content.update(os.fsencode(path.name) + b"\0" + path.read_bytes())
+        content.update(path.name.encode() + b"\0" + path.read_bytes())
     return content.hexdigest()[:16]
 
 
