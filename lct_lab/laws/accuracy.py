@@ -7,9 +7,12 @@ and what widens it. Bands of rms and mean are relative to the rms, those of medi
 import numpy as np
 
 from lct_lab.init import FREQUENCIES
+from lct_lab.laws.coverage import PIECES
 from lct_lab.laws.floors import MEASURED
+from lct_lab.laws.medians import UNKNOWN
 from lct_lab.laws.scalars import edge, total
 from lct_lab.laws.twins import ONE_BY_ONE
+from lct_lab.laws.twins.starts import SHORTEST
 
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
@@ -19,6 +22,9 @@ SPIKES_SHARED = 0.015  # of it, times the excess kurtosis
 RESOLVED = 3.0  # of a table: κ over the smaller of N and M, which have to resolve its spectrum
 DIFFERENCE = 2.0  # how many times that a mean misses which is the difference of large parts
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient, plus that squared
+ABOUT_MEDIAN, TORN_DRAWS = (0.47, 0.53), 8192
+UNEVEN = 1.5  # of a median of a table, times the variance of the energy along its windows
+TILT = 0.35  # of a table on a grid, times what one half of the windows is louder than the other
 LOUDNESS = 1.3  # of a table, times what the rms gains as its windows differ in energy
 OVER_STARTS = 1.5  # of what the rms of a1 and a3 gains as |P|² differs between starts
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
@@ -36,10 +42,15 @@ def bands(s, coupling, laws, weight, batch, errors):
     weight : of the amplitudes. errors : {group: relative error of its median}.
     """
     found = {}
+    left_out = (
+        coupling.module.floor_left_out(s, coupling.module.frequencies(s)) if batch > 1 else {}
+    )
     for group, law in laws.items():
         rms, median = least(s, coupling, group, batch)
         if group in FREQUENCIES:
             wider = of_frequency(s, coupling, law, weight, batch)
+            if batch > 1 and MEASURED not in law.floor:
+                wider = wider + of_floor(left_out[group], law, weight, batch)
             rms, median = max(rms, wider), max(median, wider)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2, ONE_X0 * coupling.alone(s))
         elif group in ("a2", "a4"):
@@ -56,14 +67,45 @@ def bands(s, coupling, laws, weight, batch, errors):
 def least(s, coupling, group, batch):
     """The bands where nothing widens them."""
     band, median = coupling.band(group), coupling.median_band
+    band = max(band, coupling.module.small_sizes(s, group))
     if s.signal.windows is None:
         return band, median
     excess = s.signal.excess
     on_grid = coupling.aligned(s) * (TABLE_ON_GRID + SPIKES * max(excess, 0.0))
     wider = max(unresolved(s) * coupling.module.crowding(s), on_grid, loudness(s))
-    of_rms = max(band, TABLE, wider, SPIKES * excess)
+    of_rms = max(band, TABLE + coupling.on_grid * tilt(s), wider, SPIKES * excess)
     few = excess / batch if batch > ONE_BY_ONE else 0.0  # to be normal, as a twin takes them
-    return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess, few)
+    of_windows = max(few, uneven(s), torn(s, batch))
+    return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess, of_windows)
+
+
+def torn(s, batch):
+    """How far apart loud and quiet batches are where the median lies: between them it is anything.
+
+    All medians go as the energy of a batch. So the ratio of its quantiles `ABOUT_MEDIAN`, less 1.
+    """
+    if batch > ONE_BY_ONE:
+        return 0.0
+    energy = np.mean(s.signal.windows**2, axis=1)
+    drawn = np.random.default_rng(0).choice(energy, (TORN_DRAWS, batch)).mean(axis=1)
+    low, high = np.quantile(drawn, ABOUT_MEDIAN)
+    return float(min(high / low - 1, UNKNOWN)) if low else UNKNOWN
+
+
+def tilt(s):
+    """How far off a law is on a grid, whose jitter leaves more of later samples, if one half of the
+    windows is louder than the other."""
+    low, high = sorted(half.mean() for half in np.array_split(s.signal.windows**2, 2, axis=1))
+    return TILT * float(high / max(low, SHOWS * high) - 1)
+
+
+def uneven(s):
+    """The same of a median, whose twin is of pieces, where windows are not the same all along."""
+    if s.n <= SHORTEST:
+        return 0.0
+    pieces = np.array_split(s.signal.windows**2, PIECES, axis=1)
+    energy = np.array([piece.mean() for piece in pieces])
+    return UNEVEN * float(np.var(energy) / np.mean(energy) ** 2)
 
 
 def of_frequency(s, coupling, law, weight, batch):
@@ -79,7 +121,13 @@ def of_frequency(s, coupling, law, weight, batch):
         derived = 0.0 if MEASURED in law.floor else TABLE_SHARED
         floor = floor + derived + SPIKES_SHARED * max(s.signal.excess, 0.0)
     shared = floor * floor_share(law, weight, batch)
-    return max(corner, coupling.module.small_sizes(s), shared)
+    return max(corner, shared)
+
+
+def of_floor(left_out, law, weight, batch):
+    """How much larger the rms of a frequency's gradient is if this is missing in its floor."""
+    square = _average(total(law.mean_square(batch)), weight)
+    return _widening((1 - 1 / batch) * left_out, square, weight)
 
 
 def of_energy(s, matrix, group, law, weight, band):
@@ -148,7 +196,7 @@ def missing_in_a4(s, matrix):
 
     4/a4² [edge² (E x_0⁴/σ_0⁴ - 1) + edge (4 E (P̃·y)²/|P̃|² + σ²)], edge = (a1 a4)² σ_0² column.
     """
-    kurtosis = s.signal.first_fourth / s.signal.first_variance**2 - 1
+    kurtosis = s.signal.first_fourth / (s.signal.first_variance**2 or 1.0) - 1
     corner = edge(s, matrix)
     return 4 / s.a4**2 * (corner**2 * kurtosis + corner * (4 * _along_P(s, matrix) + s.variance))
 

@@ -45,7 +45,12 @@ class Coupling:
 
     def aligned(self, s):
         """Whether every start has the same frequencies, or a grid on which its samples fold."""
-        return self.module in (grid, grid_tied) and (s.jitter == 0 or s.n > s.m)
+        return self.on_grid and (s.jitter == 0 or s.n > s.m)
+
+    @property
+    def on_grid(self):
+        """Whether the frequencies are on or about a grid, where little is left of later samples."""
+        return self.module in (grid, grid_tied)
 
     def alone(self, s):
         """The share that a single sum of samples may have in a frequency's gradient, on a grid."""
@@ -53,7 +58,7 @@ class Coupling:
 
     def folds(self, s):
         """Whether it is the exact grid with N > M, whose samples fold one by one."""
-        return self.module in (grid, grid_tied) and s.jitter == 0 and s.n > s.m
+        return self.on_grid and s.jitter == 0 and s.n > s.m
 
     @property
     def median_band(self):

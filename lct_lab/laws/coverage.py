@@ -18,8 +18,10 @@ MEAN = 8  # the power at frequency 0 over that of the next four
 KURTOSIS = 60  # E x⁴/σ⁴: 3 of normal noise, the length of the window of a single spike
 TONES = 4  # E |X|⁴/(E |X|²)² at one frequency over windows: 2 of noise
 LINES = 30  # mean of |X|⁴ over that of |X|², squared, over frequencies: of a single window's tone
-HALVES = 2.5  # the energy of one half of the windows over the other's
-ENOUGH = 8  # windows from which the halves are compared
+HALVES = 1.5  # the energy of one half of the windows over the other's
+PIECES, CHANGE = 8, 4.0  # of the windows, and the energy of one over another's
+CERTAIN = 4  # standard errors of either
+ENOUGH = 8  # windows from which they are compared
 POWERS = 1e40  # of samples: the laws have products of six of them, and of sizes
 SHARED, SHARED_POWER = 0.5, 8  # of a line: the share that all windows have alike, and its power
 ALIKE = 0.4  # correlation of a row's power with the next one's: they overlap by two thirds
@@ -55,7 +57,7 @@ def require_powers(x):
 
 def require_stationary(x):
     """Raise ValueError, with what was seen, where windows (rows, n) are not stationary noise."""
-    square, half = x**2, x.shape[1] // 2
+    square = x**2
     energy = np.mean(square)
     share = np.mean(x.mean(axis=1) ** 2) / energy
     transform = np.fft.rfft(x)
@@ -71,9 +73,20 @@ def require_stationary(x):
     found = (alike > SHARED * power) & (alike > SHARED_POWER * power.mean())
     none = not found.any() or len(x) < ENOUGH
     _require("tones", none, "one that has the same phase in all windows")
-    first, second = np.mean(square[:, :half]), np.mean(square[:, half:])
-    steady = max(first, second) <= HALVES * min(first, second) or len(x) < ENOUGH
-    _require("a change", steady, f"energies of {first:.3g} and {second:.3g} in its halves")
+    if len(x) >= ENOUGH:
+        _require_steady(square, 2, HALVES, "in its halves")
+        _require_steady(square, PIECES, CHANGE, "along its windows")
+
+
+def _require_steady(square, count, most, where):
+    """Raise where one of `count` pieces surely has more than `most` times another's energy."""
+    found = [np.mean(piece, axis=1) for piece in np.array_split(square, count, axis=1)]
+    means = np.array([piece.mean() for piece in found])
+    errors = np.array([piece.std() for piece in found]) / len(square) ** 0.5
+    low, high = np.argmin(means), np.argmax(means)
+    certain = CERTAIN * np.hypot(errors[high], most * errors[low])
+    steady = means[high] - most * means[low] <= certain
+    _require("a change", steady, f"energies from {means[low]:.3g} to {means[high]:.3g} {where}")
 
 
 def _require(what, holds, seen):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lct_lab.laws import lattice, scalars
+from lct_lab.laws import lattice, scalars, shuffled
+from lct_lab.laws.quadrature import gauss
 from lct_lab.laws.scalars import Law
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
@@ -221,9 +222,9 @@ def folds(s):
     return Folds(c=int(s.gamma), f=s.gamma - int(s.gamma))
 
 
-def small_sizes(s):
-    """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
-    return 0.0
+def small_sizes(s, group):
+    """How far off the laws are at small sizes, as measured just above N = M."""
+    return 2.5 / min(s.n, s.m)
 
 
 def alone(s):
@@ -239,6 +240,27 @@ def crowding(s):
 def floor_band(s):
     """How far off the rms of a frequency's gradient that many signals leave is."""
     return 0.05
+
+
+def floor_left_out(s, laws):
+    """{group: what may be missing in its floor}: x_0 in both factors of w̃, ζ in both of w.
+
+    `shuffled.x0_together` times the share V of a jittered cosine that is not its mean, half more
+    for the frequency's own cosine, and at most twice its root with the rest.
+    """
+    corners = {"w1": shuffled.y0_together(s), "w2": shuffled.x0_together(s)}
+    return {group: _with_rest(s, laws[group], corner) for group, corner in corners.items()}
+
+
+def _with_rest(s, law, corner):
+    corner = 1.5 * not_mean(s) * corner
+    return corner + 2 * np.sqrt(corner * scalars.total(law.floor))
+
+
+def not_mean(s):
+    """V = 3 ∫_0^1 t² (1 - r²) dt, r = sinc(jitter γ t): 0 on the exact grid, 1 of random ones."""
+    t, weight = gauss(40)
+    return float(np.sum(weight * 3 * t**2 * (1 - np.sinc(s.jitter * s.gamma * t) ** 2)))
 
 
 def meetings(ratio):

@@ -6,8 +6,8 @@ of the two sides', so twice as large for N <= M, and that jitter moves both side
 
 import numpy as np
 
-from lct_lab.laws import grid
-from lct_lab.laws.scalars import Law
+from lct_lab.laws import grid, shuffled
+from lct_lab.laws.scalars import Law, total
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = grid.BAND, grid.FREQUENCY_BAND, grid.MEDIAN_BAND
 
@@ -51,9 +51,9 @@ def y0_on_both_sides(s, near):
     return grid.y0_scale(s) * 3 * s.a4 * 2 * grid.y0_weight(s) * near.pull
 
 
-def small_sizes(s):
-    """How far off the frequencies' laws are at small sizes: nothing that shows from 32 up."""
-    return 0.0
+def small_sizes(s, group):
+    """How far off the laws are at small sizes, as measured just above N = M."""
+    return 2.5 / min(s.n, s.m)
 
 
 def crowding(s):
@@ -64,6 +64,13 @@ def crowding(s):
 def floor_band(s):
     """How far off the rms that many signals leave is; `shared` counts folded samples too simply."""
     return 0.55 if s.jitter and s.n > s.m else 0.05
+
+
+def floor_left_out(s, laws):
+    """{group: what may be missing in its floor}: as untied, of both sides together."""
+    both = np.sqrt(shuffled.y0_together(s)) + np.sqrt(shuffled.x0_together(s))
+    corner = 1.5 * grid.not_mean(s) * both**2
+    return {"w1": corner + 2 * np.sqrt(corner * total(laws["w1"].floor))}
 
 
 def meetings(ratio):

@@ -27,6 +27,7 @@ from lct_lab.laws.twins.starts import Median
 DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a2 and a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
 SAMPLES = 16 * DRAWS  # x_0 drawn for a1 and a3, one a signal: the median of one errs by ½ %
+TINY = 1e-300  # instead of a median of 0, which has no logarithm
 UNKNOWN = 1000.0  # the error of a median where a twin says nothing about it
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
@@ -106,7 +107,7 @@ def of_frequencies(s, twin, coupling, tied, batch):
     laws, even_laws = coupling.laws(s), coupling.laws(even)
     found = {}
     for group in at_nodes[0]:
-        value = np.log([at_node[group].value for at_node in at_nodes])
+        value = np.log([max(at_node[group].value, TINY) for at_node in at_nodes])
         larger = _mean_square(laws[group], batch) / _mean_square(even_laws[group], batch)
         drawn = np.exp(np.interp(np.log(product), np.log(node), value)) * np.sqrt(larger)
         error = max(at_node[group].error for at_node in at_nodes)
@@ -243,7 +244,8 @@ class Samples:
 
     first    x_0
     comb     Σ_q E P_2Mq x_2Mq, see `Matrix`; 0 where the frequencies are random
-    normal   two independent normal numbers, for the sums over the other samples
+    normal   two independent normal numbers, for the sums over the other samples, times the root of
+             how loud a window is
 
     and of each start, (`DRAWS`,), over the mean over starts
 
@@ -264,7 +266,8 @@ def draw_samples(s, matrix, sums, signals):
     size = (signals, SAMPLES // DRAWS // signals, DRAWS)
     normal = rng.standard_normal((2, *size))
     place = 2 * s.m * np.arange(len(matrix.comb) + 1)  # 0, and n = 2Mq
-    value = samples_at(place, s.signal, rng, size)
+    value, loudness = samples_at(place, s.signal, rng, size)
+    normal = normal * np.sqrt(loudness)
     comb = np.tensordot(matrix.comb, value[1:], 1)
     if len(matrix.comb):
         return Samples(value[0], comb, normal, *np.ones((3, DRAWS)))
@@ -296,20 +299,33 @@ def _some(value):
 
 
 def samples_at(place, signal, rng, size):
-    """(places, *size) of x_n: of a table from one of its windows, else uniform or normal."""
+    """(places, *size) of x_n: of a table from one of its windows, else uniform or normal.
+
+    And the energy of that window over the mean, (*size); 1 of noise by name.
+    """
     if signal.windows is not None:
         row = rng.integers(len(signal.windows), size=size)
-        return np.stack([signal.windows[row, n] for n in place])
+        return np.stack([signal.windows[row, n] for n in place]), loudness_of(signal)[row]
     shape = (len(place), *size)
     unit = rng.uniform(-1, 1, shape) * 3**0.5 if signal.flat else rng.standard_normal(shape)
-    return unit * np.sqrt(signal.variance)
+    return unit * np.sqrt(signal.variance), 1.0
+
+
+def loudness_of(signal):
+    """The energy of each window over the mean, as far as it differs more than normal noise does.
+
+    That of normal noise, 2 κ₂/N, says nothing of a sum over the samples: it is left out.
+    """
+    energy = np.mean(signal.windows**2, axis=1) / signal.variance
+    of_noise = 2 * signal.fourth_power / signal.windows.shape[1]
+    return 1 + np.sqrt(max(0.0, 1 - of_noise / _some(np.var(energy)))) * (energy - 1)
 
 
 def of_a1(s, matrix, law, sample, batch):
     """Drawn ∂L/∂a1 = 2 x_0 (slope x_0 + β ζ + η), see `scalars`."""
     mean = law.mean["first output"] + law.mean["later outputs"] * sample.column
     zeta, eta = zeta_of(s, matrix, sample, sample.rest), eta_of(s, matrix, sample)
-    own = mean / s.signal.first_variance * sample.first
+    own = mean / (s.signal.first_variance or 1.0) * sample.first
     values = sample.first * (own + 2 * matrix.beta * zeta + 2 * eta)
     return _of_batch(mean, values, batch)
 

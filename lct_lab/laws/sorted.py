@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from lct_lab.init import FREQUENCIES
 from lct_lab.laws import shuffled, spectrum
 from lct_lab.laws.chain import chain
 from lct_lab.laws.quadrature import gauss
@@ -18,6 +19,7 @@ from lct_lab.laws.scalars import Law
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
 SMALL = 1.0  # of M/N² where that is small: how far off the law of w̃ is, and twice what w is
+ALONG = 0.35  # the correlation of what x_0 or y_0 leaves with what the chain does
 NODES = 80  # of the integral H(γ)
 DEPTH = 40  # times √m: how far the pairing is summed term by term
 
@@ -155,7 +157,10 @@ def frequencies(s):
         "finite size": shuffled.small_of_w2(s),
     }
     floor = {"pairing": coloured * near / 2, "chain of outputs": coloured * s.b * f_floor}
-    return {"w1": Law(square=w, floor=floor), "w2": Law(square=w2, floor=floor)}
+    return {
+        "w1": Law(square=w, floor=floor | {"y_0": shuffled.y0_together(s)}),
+        "w2": Law(square=w2, floor=floor | {"x_0": shuffled.x0_together(s)}),
+    }
 
 
 def pairs_within_resolution(s):
@@ -195,14 +200,17 @@ def pairing_of(s, power):
     return float(np.sum(weight * seen * pairs) / np.sum(weight * seen))
 
 
-def small_sizes(s):
-    """How far off the frequencies' laws are where u = M/N² is not small, as measured.
+def small_sizes(s, group):
+    """How far off the laws are as shuffled, and the frequencies' where u = M/N² is not small.
 
     Pairs within 1/N of each other have the chance c = √(πM)/N, and the laws stop at order c. So
     `SMALL` u/(1 + 2.6 u): a tenth at N = 32 and M = 128, a fifth at M = 512.
     """
+    least = shuffled.small_sizes(s, group)
+    if group not in FREQUENCIES:
+        return least
     second = s.m / s.n**2
-    return SMALL * second / (1 + 2.6 * second)
+    return max(least, SMALL * second / (1 + 2.6 * second))
 
 
 def crowding(s):
@@ -211,8 +219,23 @@ def crowding(s):
 
 
 def floor_band(s):
-    """How far off the rms of a frequency's gradient that many signals leave is."""
-    return 0.1 + 4 / s.n
+    """How far off the rms of a frequency's gradient that many signals leave is, as measured.
+
+    √M/N, over √π, is the chance that w̃_k lies within 1/N of w_k; the pairs' next order is missing.
+    """
+    return max(0.1 + 4 / s.n, 0.52 * math.sqrt(s.m) / s.n)
+
+
+def floor_left_out(s, laws):
+    """{group: what may be missing in its floor}: the product of its corner with the rest.
+
+    As measured their correlation is below `ALONG`; on average over starts it is not derived.
+    """
+    found = {}
+    for group, corner in (("w1", "y_0"), ("w2", "x_0")):
+        rest = laws[group].floor["pairing"] + laws[group].floor["chain of outputs"]
+        found[group] = 2 * ALONG * np.sqrt(laws[group].floor[corner] * rest)
+    return found
 
 
 def meetings(ratio):
