@@ -52,10 +52,10 @@ def bands(s, coupling, laws, weight, batch, errors):
             if batch > 1 and MEASURED not in law.floor:
                 wider = wider + of_floor(left_out[group], law, weight, batch)
             rms, median = max(rms, wider), max(median, wider)
-            median = max(median, ONE_X0 * x0_share(law, weight) ** 2, ONE_X0 * coupling.alone(s))
+            median = max(median, ONE_X0 * x0_share(law, weight) ** 2, coupling.alone(s))
         elif group in ("a2", "a4"):
             rms = of_energy(s, coupling.matrix(s), group, law, weight, rms)
-            median = max(median, ONE_X0 * coupling.alone(s))
+            median = max(median, coupling.alone(s))
         else:
             rms = max(rms, over_starts(s, coupling.matrix(s), group, law, weight, batch))
         difference = of_difference(s, law, weight, batch)

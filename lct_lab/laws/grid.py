@@ -16,6 +16,7 @@ from lct_lab.laws.quadrature import gauss
 from lct_lab.laws.scalars import Law
 
 BAND, FREQUENCY_BAND, MEDIAN_BAND = 0.02, 0.03, 0.04
+NODES = 40  # of integrals over t = n/N
 
 
 def matrix(s):
@@ -166,10 +167,13 @@ def x0_in_g(s, near):
 def y0_in_g(s, near):
     """What y_0 adds: it has the samples n = 2Mq with one sign, and so has g_k of them already.
 
-    Of each g_k / 2√M has c_q ρ more than c_q d: (d + ρ)² - d², c_q = E P_2Mq, ρ = `y0_weight`.
+    Of each g_k / 2√M has c_q ρ more than c_q d: (d + ρ)² - d², c_q = E P_2Mq, ρ = `y0_weight`. What
+    P_n is about its mean has ρ alone: ρ² Σ Var P_n, Var P_n = (1 - r²)/2M but for n near qM.
     """
     rho, whole = y0_weight(s), s.a4 * _coherent(s, near)
-    return y0_scale(s) * (whole**2 - (whole - rho) ** 2)
+    about_mean = s.later / (2 * s.m) * not_mean(s, power=0)
+    of_comb = np.sum(comb(s) ** 2) * (whole**2 - (whole - rho) ** 2)
+    return y0_scale(s) * (of_comb + rho**2 * about_mean)
 
 
 def y0_weight(s):
@@ -178,9 +182,8 @@ def y0_weight(s):
 
 
 def y0_scale(s):
-    """(4 a2²/NM) σ⁴ Σ n²/2 Σ_q c_q²: the unit of what y_0 adds to g_k."""
-    unit = 4 * s.a2**2 / (s.n * s.m) * s.variance**2 * s.ramp
-    return unit * np.sum(comb(s) ** 2)
+    """(4 a2²/NM) σ⁴ Σ n²/2: the unit of what y_0 adds to g_k."""
+    return 4 * s.a2**2 / (s.n * s.m) * s.variance**2 * s.ramp
 
 
 def x0_in_X(s, near):
@@ -253,14 +256,18 @@ def floor_left_out(s, laws):
 
 
 def _with_rest(s, law, corner):
-    corner = 1.5 * not_mean(s) * corner
+    corner = 1.5 * not_mean(s, power=2) * corner
     return corner + 2 * np.sqrt(corner * scalars.total(law.floor))
 
 
-def not_mean(s):
-    """V = 3 ∫_0^1 t² (1 - r²) dt, r = sinc(jitter γ t): 0 on the exact grid, 1 of random ones."""
-    t, weight = gauss(40)
-    return float(np.sum(weight * 3 * t**2 * (1 - np.sinc(s.jitter * s.gamma * t) ** 2)))
+def not_mean(s, power):
+    """The mean of 1 - r², r = sinc(jitter γ t), over 0 < t < 1 with the weight t^power.
+
+    It is how much of a jittered cosine is not its mean: 0 on the exact grid, 1 of random starts.
+    """
+    t, weight = gauss(NODES)
+    share = (power + 1) * t**power * (1 - np.sinc(s.jitter * s.gamma * t) ** 2)
+    return float(np.sum(weight * share))
 
 
 def meetings(ratio):

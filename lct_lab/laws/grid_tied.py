@@ -48,7 +48,8 @@ def x0_on_both_sides(s, near):
 
 def y0_on_both_sides(s, near):
     """The samples n = 2Mq in X_k, a4 of a cosine, and in what y_0 adds to g_k."""
-    return grid.y0_scale(s) * 3 * s.a4 * 2 * grid.y0_weight(s) * near.pull
+    unit = grid.y0_scale(s) * np.sum(grid.comb(s) ** 2)
+    return unit * 3 * s.a4 * 2 * grid.y0_weight(s) * near.pull
 
 
 def small_sizes(s, group):
@@ -69,7 +70,7 @@ def floor_band(s):
 def floor_left_out(s, laws):
     """{group: what may be missing in its floor}: as untied, of both sides together."""
     both = np.sqrt(shuffled.y0_together(s)) + np.sqrt(shuffled.x0_together(s))
-    corner = 1.5 * grid.not_mean(s) * both**2
+    corner = 1.5 * grid.not_mean(s, power=2) * both**2
     return {"w1": corner + 2 * np.sqrt(corner * total(laws["w1"].floor))}
 
 

@@ -165,8 +165,8 @@ def of_finite_size(s, inner):
 
 
 def small_sizes(s, group):
-    """How far off the laws are at small sizes, as measured: three percent at 40."""
-    return 1.25 / min(s.n, s.m)
+    """How far off the laws are at small sizes, as measured: five percent at 64."""
+    return 2 / min(s.n, s.m)
 
 
 def crowding(s):
