@@ -180,7 +180,7 @@ def small_of_w2(s):
 
 def small_sizes(s, group):
     """How far off the laws are at small sizes, as measured: five percent at 64."""
-    return 2 / min(s.n, s.m)
+    return 2 / s.n
 
 
 def crowding(s):

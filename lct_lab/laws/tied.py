@@ -166,7 +166,7 @@ def of_finite_size(s, inner):
 
 def small_sizes(s, group):
     """How far off the laws are at small sizes, as measured: five percent at 64."""
-    return 2 / min(s.n, s.m)
+    return 2 / s.n
 
 
 def crowding(s):
