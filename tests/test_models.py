@@ -163,9 +163,9 @@ def test_a_state_of_another_n_is_refused_and_one_without_n_is_taken():
     state = torch.load(buffer, weights_only=True)
     assert list(state) == [name for name, _ in short.named_parameters()]
     before = [p.detach().clone() for p in long.parameters()]
-    for model, given in ((long, state), (long[0], short[0].state_dict())):
+    for model, other in ((long, state), (long[0], short[0].state_dict())):
         with pytest.raises(RuntimeError, match="must be of an LCT with n = 8, got n = 4"):
-            model.load_state_dict(given)
+            model.load_state_dict(other)
     assert all(map(torch.equal, before, long.parameters()))
     torch.nn.Sequential(lct_lab.LCT(4, 8)).load_state_dict(state)
     long.load_state_dict(dict(state))  # as states were before n was in them
