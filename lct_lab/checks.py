@@ -295,7 +295,7 @@ def require_columns(name, table, columns):
         if not isinstance(column, Hashable):
             raise TypeError(f"{name} must be asked for columns by their names, got {short(column)}")
     if missing := [column for column in columns if column not in table]:
-        expected = ", ".join(columns)
+        expected = ", ".join(map(str, columns))
         raise ValueError(f"{name} must have the columns {expected}, got none called {missing}")
     for column in columns:
         if isinstance(table[column], pd.DataFrame):

@@ -1,7 +1,8 @@
 """Confidence intervals for what gradients do over random starts: skewed, with heavy tails.
 
 Each function takes values of shape (inits, groups) and the confidence of each interval by itself,
-and returns an `Interval` of arrays (groups,).
+and returns an `Interval` of arrays (groups,). Raises ValueError or TypeError for no rows, and for a
+confidence that is not above 0 and at most 1.
 """
 
 import math
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lct_lab import scaling
+from lct_lab.checks import require_number
 from lct_lab.tables import root_of_mean
 
 
@@ -31,6 +33,7 @@ def of_rms(values, confidence):
     the starts drawn, mean and error are both too small. Student's interval by itself then misses
     one correct law in seven at 20 starts, where it should miss one in a hundred.
     """
+    _require(values, confidence)
     unit = scaling.unit(values, axis=0)
     mean, error_of_mean, skewness = _moments(np.square(values / unit))
     t = student_quantile(confidence, len(values))
@@ -44,6 +47,7 @@ def of_rms(values, confidence):
 
 def of_mean(values, confidence):
     """The mean of each column: mean - t e … mean + h(t) e if its longer tail is up, or mirrored."""
+    _require(values, confidence)
     unit = scaling.unit(values, axis=0)
     mean, error, skewness = _moments(values / unit)
     t = student_quantile(confidence, len(values))
@@ -51,6 +55,13 @@ def of_mean(values, confidence):
     low = mean - np.where(skewness < 0, far, t) * error
     high = mean + np.where(skewness > 0, far, t) * error
     return _times(unit, mean, error, low, high)
+
+
+def _require(values, confidence):
+    if not len(values):
+        raise ValueError("values must have at least one row, got none")
+    if not 0 < require_number("confidence", confidence) <= 1:
+        raise ValueError(f"confidence must be above 0 and at most 1, got {confidence!r}")
 
 
 def _times(unit, *found):
@@ -67,6 +78,7 @@ def of_median(values, confidence):
     """
     from scipy.special import bdtr
 
+    _require(values, confidence)
     count, median = len(values), np.median(values, axis=0)
     chances = 2 * bdtr(np.arange(count), count, 0.5)  # of as many or fewer below the median
     k = int(np.sum(chances <= 1 - confidence))

@@ -89,6 +89,7 @@ class LCT(torch.nn.Module):
         n = about.get("n", self.n)
         if n != self.n:
             errors.append(f"state_dict must be of an LCT with n = {self.n}, got n = {n}")
+            return  # errors are raised when all modules have loaded: this one stays as it is
         super()._load_from_state_dict(state, prefix, about, strict, missing, unexpected, errors)
 
     def extra_repr(self):

@@ -85,11 +85,11 @@ FORMATS = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 def save_figure(figure, name, alt):
     """Write figures/NAME.svg and .png, whole or not at all, and show it with its alternative text.
 
-    The same picture gives the same bytes. Returns a `Picture`, which a notebook displays as the PNG
-    with `alt`, a sentence for readers who cannot see it; its `path` is that of the PNG. In an
-    interactive session it also prints where that is. Raises ValueError for a name that is not a
-    plain one or an alt without words, TypeError for what is no figure or text, OSError naming the
-    path.
+    The same picture gives the same bytes; what is transparent lies on white in the PNG. Returns a
+    `Picture`, which a notebook displays as the PNG with `alt`, a sentence for readers who cannot
+    see it; its `path` is that of the PNG. In an interactive session it also prints where that is.
+    Raises ValueError for a name that is not a plain one or an alt without words, TypeError for what
+    is no figure or text, OSError naming the path.
     """
     import matplotlib.pyplot as plt
 
@@ -109,11 +109,16 @@ def save_figure(figure, name, alt):
 
 
 def _with_a_palette(path):
-    """Rewrite a PNG with 256 colours, enough for lines and flat areas: a third of its bytes."""
+    """Rewrite a PNG with 256 colours, enough for lines and flat areas: a third of its bytes.
+
+    A palette without transparency: the picture is laid on paper first.
+    """
     from PIL import Image
 
     with Image.open(path) as image:
-        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        paper = Image.new("RGBA", image.size, PAPER)
+        paper.alpha_composite(image.convert("RGBA"))
+    few = paper.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     few.save(path, format="PNG", optimize=True)
 
 

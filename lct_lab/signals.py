@@ -1,5 +1,6 @@
 """Synthetic noise, recordings that ship with well-kept packages, and the user's own arrays."""
 
+from collections.abc import Mapping, Set
 from functools import cache
 from reprlib import repr as short
 
@@ -25,12 +26,21 @@ ROUNDED = 1e-12  # of a mean: what sums of ordinary numbers leave
 
 
 def recording(name):
-    """A recording as an array (channels, samples); RECORDINGS[name] has its source and licence."""
+    """A recording as an array (channels, samples); RECORDINGS[name] has its source and licence.
+
+    The array is the same at every call, and read-only.
+    """
     return _recorded(require_choice("name", name, RECORDINGS))
 
 
 @cache
 def _recorded(name):
+    samples = _loaded(name)
+    samples.flags.writeable = False
+    return samples
+
+
+def _loaded(name):
     if name == "eeg":
         from matplotlib import cbook
 
@@ -39,7 +49,7 @@ def _recorded(name):
     if name == "ecg":
         from pywt import data
 
-        return np.asarray(data.ecg(), dtype=float)[None]
+        return np.array(data.ecg(), dtype=float)[None]
     from statsmodels.datasets import sunspots
 
     return np.array(sunspots.load_pandas().data["SUNACTIVITY"], dtype=float)[None]
@@ -118,7 +128,8 @@ def _places(shape, n, starts, channels):
 
 def _integers(name, values):
     flat = getattr(values, "ndim", 1) == 1
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__") or not flat:
+    unordered = isinstance(values, (str, bytes, Mapping, Set))
+    if unordered or not hasattr(values, "__iter__") or not flat:
         raise TypeError(f"{name} must be a list of integers, got {short(values)}")
     return [require_size(name, value, 0) for value in values]
 
@@ -233,4 +244,4 @@ def _rows(count, rng, index, batch):
     """Which of `count` rows of a table: those of init `index` in turn, or random ones."""
     if index is None:
         return rng.integers(count, size=batch)
-    return (index * batch + np.arange(batch)) % count
+    return (index * batch % count + np.arange(batch)) % count

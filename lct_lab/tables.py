@@ -1,10 +1,12 @@
 """Summaries of measurements, and tables on disk with their provenance."""
 
+import errno
 import hashlib
 import io
 import json
 import os
 import socket
+import stat
 import sys
 import threading
 import warnings
@@ -106,7 +108,8 @@ def whole(path, *, into_new_folder=True):
 
     The folder is made, or with `into_new_folder` False must be there. Whatever ends the block early
     leaves `path` as it was and no temporary file. Its name is one that no other thread, process or
-    host uses. Raises OSError naming `path` where it cannot be written.
+    host uses. A file that was there hands its permissions on. Raises OSError naming `path` where it
+    cannot be written, before the block where a folder has its name.
     """
     path = require_path("path", path)
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
@@ -114,7 +117,11 @@ def whole(path, *, into_new_folder=True):
     try:
         if into_new_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         yield part
+        if path.is_file():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
         part.replace(path)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error}") from error
@@ -177,10 +184,12 @@ def write_raw(table, path):
     An index that says something becomes columns, names that are categories plain ones, and text
     pandas' str. The versions are those that `table.attrs` has already, as of rows that were read,
     else the present ones. The rows' hash goes in as well. Returns the table as it was saved. Raises
-    ValueError for a name that comes twice, TypeError for what parquet does not hold or would give
-    back changed, OSError naming the path.
+    ValueError for a name that comes twice or rows without a column, TypeError for what parquet does
+    not hold or would give back changed, OSError naming the path.
     """
     _require_frame(table)
+    if len(table) and table.columns.empty and not _says(table.index):
+        raise ValueError(f"table must have a column where it has rows, got {len(table)} without")
     try:
         saved = table.reset_index() if _says(table.index) else table.copy(deep=False)
         if saved.columns.dtype == "category":  # which parquet does not have of columns' names
@@ -262,8 +271,15 @@ def _require_the_same_back(table, data):
         return
     with text_as_str():
         back = pd.read_parquet(io.BytesIO(data))
-    if _content(back) != table.attrs["content"] or _encoded(back) != data:
+    same = _content(back) == table.attrs["content"] and _types(back) == _types(table)
+    if not same or _encoded(back) != data:
         raise TypeError(f"{', '.join(strange)} would not be read as written")
+
+
+def _types(table):
+    """Of every entry of the columns of objects: a list of one may print as an array of one does."""
+    objects = [column for _, column in table.items() if column.dtype == object]
+    return [list(map(type, column)) for column in objects]
 
 
 def _encoded(table):

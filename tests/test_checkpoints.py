@@ -214,6 +214,30 @@ def test_more_steps_and_finer_rows_read_as_if_there_had_been_no_break(path):
     )
 
 
+def test_rows_that_were_written_stay_whatever_is_asked_for_next(path):
+    train(path, steps=21, schedule=None, every=3, paths=True)  # which has a row of step 20, too
+    train(path, steps=33, schedule=None, every=8, paths=True)
+    found = train(path, steps=40, schedule=None, every=20, paths=True)
+    steps = [0, 3, 6, 9, 12, 15, 18, 24, 32, 39]
+    assert found.history["step"].tolist() == steps
+    whole = train(steps=40, schedule=None, every=1, paths=True)
+    assert np.array_equal(found.paths, whole.paths[steps])
+
+
+def test_names_that_are_not_of_text_can_be_used(path):
+    odd = os.fsdecode(os.fsencode(path.parent) + b"/\xff[*]?")
+    whole = train()
+    train(odd, steps=20)
+    assert same(train(odd), whole) and os.listdir(os.fsencode(path.parent)) == [b"\xff[*]?"]
+
+
+def test_a_private_checkpoint_stays_private(path):
+    train(path, steps=20)
+    path.chmod(0o600)
+    train(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
@@ -279,6 +303,14 @@ def test_nothing_in_a_file_is_executed(path):
     assert not Executed.target.exists()
 
 
+EXPANDED = torch.zeros(1, dtype=torch.float64).expand(12)  # twelve numbers in the room of one
+
+
+def remembering(known, **moments):
+    """What Adam remembers, with these of the frequencies."""
+    return known | {4: known[4] | moments}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -304,6 +336,17 @@ def test_nothing_in_a_file_is_executed(path):
         {"settings": lambda known: known | {"n": torch.zeros(3)}},
         {"start": 3},
         {"history": [{"step": 0}]},
+        {"history": []},
+        {"history": lambda rows: [rows[0] | {"step": 7}]},
+        {"history": lambda rows: rows * 2},
+        {"optimizer": lambda known: remembering(known, step=torch.tensor(-1.0))},
+        {"optimizer": lambda known: remembering(known, exp_avg=EXPANDED)},
+        {"optimizer": lambda known: remembering(known, exp_avg_sq=EXPANDED)},
+        {"optimizer": lambda known: remembering(known, exp_avg_sq=-torch.ones(12).double())},
+        {"optimizer": lambda known: remembering(known, exp_avg=torch.zeros(24).double()[::2])},
+        {"optimizer": lambda known: remembering(known, exp_avg=torch.zeros(24).double()[:12])},
+        {"model": lambda known: known | {"w1": EXPANDED}},
+        {"generator": lambda known: known | {"state": {"state": 1, "inc": 2}}},
     ],
 )
 def test_entries_of_another_kind_are_a_sentence_and_touch_no_model(path, change):
@@ -318,6 +361,16 @@ def test_entries_of_another_kind_are_a_sentence_and_touch_no_model(path, change)
     with pytest.raises(ValueError, match=f"checkpoint must be one that fit wrote, got {path}"):
         train(path, model)
     assert all(map(torch.equal, untouched, model.parameters()))
+
+
+def test_a_momentum_in_too_little_room_is_a_sentence(path):
+    options = {"steps": 5, "optimizer": "sgd", "lr": 0.4}
+    train(path, **options)
+    state = torch.load(io.BytesIO(path.read_bytes().split(b"\n", 2)[2]), weights_only=True)
+    state["optimizer"] = remembering(state["optimizer"], momentum_buffer=EXPANDED)
+    forge(path, state)
+    with pytest.raises(ValueError, match=f"checkpoint must be one that fit wrote, got {path}"):
+        train(path, **options)
 
 
 def test_a_missing_entry_is_a_sentence(path):
@@ -408,7 +461,8 @@ sys.stdin.read()
 """
 
 
-def test_what_a_killed_training_held_is_taken_over(path):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_what_a_killed_training_held_is_taken_over(path, end):
     arguments = [sys.executable, "-c", HOLD, str(path.with_name(f".{path.name}.lock"))]
     with subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -416,7 +470,7 @@ def test_what_a_killed_training_held_is_taken_over(path):
         assert other.stdout.readline() == "held\n"
         with pytest.raises(ValueError, match="where process 4711 is training"):
             train(path)
-        other.send_signal(signal.SIGKILL)
+        other.send_signal(end)
     assert os.listdir(path.parent) == [".state.pt.lock"]
     train(path, steps=5)
     assert os.listdir(path.parent) == ["state.pt"]

@@ -260,6 +260,80 @@ def test_a_closure_that_says_too_little(closure, error, words):
     assert torch.equal(model.w1, before)
 
 
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (lambda: torch.ones(3), "closure must return .* of one real number, got .* of shape .3,."),
+        (lambda: torch.tensor(1j), "closure must return .* of one real number, got torch.complex"),
+    ],
+)
+def test_a_loss_of_another_kind_is_a_sentence(value, words):
+    with pytest.raises(ValueError, match=words):
+        training.SineNewton(jittered(8)).step(value)
+
+
+@pytest.mark.parametrize("name", ["a2", "w1", "w2"])
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_moves_nothing(name, strange):
+    model = jittered(8, tied=False)
+    before = [p.detach().clone() for p in model.parameters()]
+
+    def closure():
+        loss = training.expected_loss(8, *model.parameters())
+        loss.backward()
+        getattr(model, name).grad.view(-1)[0] = strange
+        return loss
+
+    with pytest.raises(ValueError, match=f"closure must leave finite gradients, .* that of {name}"):
+        training.SineNewton(model).step(closure)
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_a_training_stops_where_a_gradient_is_not_finite():
+    model = jittered(8)
+    model.a2.register_hook(lambda gradient: gradient * np.nan)
+    before = model.w1.detach().clone()
+    found = training.fit(model, steps=3, lr=1.0, optimizer="newton")
+    assert found.stopped == "stopped at step 0: the gradient of a2 is not finite"
+    assert torch.equal(model.w1, before)
+
+
+def test_the_rate_of_each_group_is_its_own():
+    def moved(rate):
+        model = jittered(16, tied=False)
+        optimizer = training.SineNewton(model)
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        for group in optimizer.param_groups:
+            group["lr"] = rate(group["name"])
+        loss = training.expected_loss(16, *model.parameters())
+        loss.backward()
+        optimizer.step(lambda: loss)
+        return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+    rates = {"a1": 0.0, "a2": 0.5, "a3": 1.0, "a4": 0.1, "w1": 0.0, "w2": 0.01}
+    full, part = moved(lambda name: 1e-2), moved(rates.get)
+    for name, rate in rates.items():
+        assert torch.allclose(part[name], full[name] * rate / 1e-2, rtol=1e-6, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "rate, error, words",
+    [
+        (np.nan, ValueError, "lr of w1 must be finite in double precision, got nan"),
+        (-1, ValueError, "lr of w1 must be at least 0, got -1"),
+        ("fast", TypeError, "lr of w1 must be a real number, got 'fast'"),
+    ],
+)
+def test_a_rate_that_is_none_is_a_sentence(rate, error, words):
+    model = jittered(8)
+    optimizer = training.SineNewton(model)
+    optimizer.param_groups[-1]["lr"] = rate
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(error, match=words):
+        optimizer.step(lambda: training.expected_loss(8, *model.parameters()))
+    assert all(map(torch.equal, before, model.parameters()))
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
 def test_a_copy_steps_a_model_of_its_own(copied):
     def stepped(optimizer):

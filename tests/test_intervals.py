@@ -79,3 +79,12 @@ def test_intervals_are_the_same_in_any_unit(size):
     for interval in (of_rms, of_mean, of_median):
         plain, found = interval(values, 0.95), interval(values * size, 0.95)
         assert all((theirs == ours * size).all() for theirs, ours in zip(found, plain, strict=True))
+
+
+@pytest.mark.parametrize("interval", (of_rms, of_mean, of_median))
+def test_what_has_no_interval_is_a_sentence(interval):
+    for confidence in (0.0, -1.0, 1.5):
+        with pytest.raises(ValueError, match="confidence must be above 0 and at most 1, got"):
+            interval(np.ones((3, 2)), confidence)
+    with pytest.raises(ValueError, match="values must have at least one row, got none"):
+        interval(np.ones((0, 2)), 0.95)

@@ -58,6 +58,31 @@ def test_what_is_beyond_memory_is_named(name, call):
 
 @pytest.mark.usefixtures("a_gigabyte")
 @pytest.mark.parametrize(
+    "call, needed",
+    (
+        (lambda m: expected(m), 5),
+        (lambda m: expected(m, w1=True), 7),
+        (lambda m: expected(m, w1=True, w2=True), 10),
+        (lambda m: training.fit(LCT(16, m), steps=1, lr=0.1), 10),
+        (lambda m: training.fit(LCT(16, m), steps=1, lr=0.1, objective="normal"), 5),
+        (lambda m: training.recover(m, tied=False), 10),
+    ),
+)
+def test_the_matrices_of_an_untied_loss_are_counted(call, needed):
+    """`needed` matrices of m × m numbers of 8 bytes are held at least."""
+    m = math.isqrt(10**9 // (8 * needed)) + 1
+    with pytest.raises(ValueError, match=f"^m must be such that this machine's .*, got m={m}, "):
+        call(m)
+
+
+def expected(m, **trained):
+    """The untied loss of m frequencies a side."""
+    sides = (torch.ones(m, requires_grad=name in trained) for name in ("w1", "w2"))
+    return training.expected_loss(2, 1.0, 1.0, 1.0, 1.0, *sides)
+
+
+@pytest.mark.usefixtures("a_gigabyte")
+@pytest.mark.parametrize(
     "options, name",
     (
         ({"m": HUGE, "inits": 1}, "n, m, batch"),

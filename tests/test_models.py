@@ -162,8 +162,11 @@ def test_a_state_of_another_n_is_refused_and_one_without_n_is_taken():
     buffer.seek(0)
     state = torch.load(buffer, weights_only=True)
     assert list(state) == [name for name, _ in short.named_parameters()]
-    with pytest.raises(RuntimeError, match="must be of an LCT with n = 8, got n = 4"):
-        long.load_state_dict(state)
+    before = [p.detach().clone() for p in long.parameters()]
+    for model, other in ((long, state), (long[0], short[0].state_dict())):
+        with pytest.raises(RuntimeError, match="must be of an LCT with n = 8, got n = 4"):
+            model.load_state_dict(other)
+    assert all(map(torch.equal, before, long.parameters()))
     torch.nn.Sequential(lct_lab.LCT(4, 8)).load_state_dict(state)
     long.load_state_dict(dict(state))  # as states were before n was in them
     assert torch.equal(long[0].w1, short[0].w1)

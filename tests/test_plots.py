@@ -117,6 +117,40 @@ def test_a_png_has_a_palette_that_keeps_its_colours(tmp_path):
     assert {(255, 255, 255), (0xD5, 0x5E, 0x00)} <= seen
 
 
+@pytest.mark.parametrize("colour, seen", [((0, 0, 1, 0.1), (229, 229, 255)), ("none", (255,) * 3)])
+def test_what_is_transparent_lies_on_white(colour, seen):
+    from PIL import Image
+
+    figure, ax = plots.figure()
+    for part in (figure.patch, ax.patch):
+        part.set_facecolor(colour if part is figure.patch else "none")
+    ax.axis("off")
+    ax.plot([0, 1], [0, 1], color="black", lw=1)
+    picture = plots.save_figure(figure, "one", alt="A line.")
+    image = Image.open(picture.path).convert("RGB")
+    assert image.getpixel((2, 2)) == seen
+    assert len(image.getcolors()) > 5, "the line's edges are smooth"
+
+
+@pytest.mark.parametrize("taken, other", [("svg", "png"), ("png", "svg")])
+def test_a_folder_in_the_place_of_one_file_leaves_the_other(tmp_path, taken, other):
+    folder = tmp_path / "figures"
+    (folder / f"one.{taken}").mkdir(parents=True)
+    (folder / f"one.{other}").write_text("the last one")
+    with pytest.raises(OSError, match=f"cannot write .*one.{taken}: .*Is a directory"):
+        draw("one")
+    assert (folder / f"one.{other}").read_text() == "the last one"
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("names", [{"by": None}, {"value": 3}])
+def test_a_column_that_is_not_there_is_named_whatever_its_name_is(names):
+    with pytest.raises(
+        ValueError, match="table must have the columns .*, got none called .(None|3)"
+    ):
+        plots.strips(probe(8, 8, inits=2), **names)
+
+
 def judged_table():
     """Two groups and statistics, one of them outside, one without a law."""
     rows = [

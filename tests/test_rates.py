@@ -245,6 +245,7 @@ def test_bad_input(model, rule, lr, options, error, words):
         ({"weight": (1.0, np.inf)}, ValueError, "the curvature of weight in scales must be finite"),
         ({"weight": (1.0, "2")}, TypeError, "the curvature of weight in scales must be a real num"),
         ({"weight": 1.0}, TypeError, r"a \(gradient, curvature\) for each .*, got 1.0 for weight"),
+        ({"weight": {1.0, 2.0}}, TypeError, r"a \(gradient, curvature\) for .* for weight"),
         ({"weight": (1.0, 1.0), "x": 1}, ValueError, "parameters, weight, bias, got x"),
         ({}, ValueError, "for each parameter, got none for weight, bias"),
     ],
@@ -254,6 +255,18 @@ def test_bad_scales(scales, error, words):
         if isinstance(scales, dict) and scales:
             scales = {"bias": (1.0, 1.0)} | scales
         lct_lab.param_groups(torch.nn.Linear(2, 2), "curvature", 1.0, scales=scales)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"scales": "junk"}, "scales must be {name of a parameter: .*, got str"),
+        ({"n": "junk"}, "n must be an integer of at least 1, got 'junk'"),
+    ],
+)
+def test_what_a_rule_does_not_use_is_looked_at_too(options, words):
+    with pytest.raises(TypeError, match=words):
+        lct_lab.param_groups(torch.nn.Linear(2, 2), "raw", 1.0, **options)
 
 
 def test_a_rule_at_a_size():

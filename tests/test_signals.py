@@ -43,6 +43,27 @@ def test_recordings(name, shape):
         signals.draw(name, longest + 1, RNG)
 
 
+@pytest.mark.parametrize("name", signals.RECORDINGS)
+def test_a_recording_cannot_be_changed(name):
+    samples = signals.recording(name)
+    before = samples.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        samples[:] = 0
+    assert np.array_equal(signals.recording(name), before)
+
+
+def test_rows_of_a_table_go_round_however_large_the_number_of_an_init():
+    table, rng = np.arange(15.0).reshape(5, 3), np.random.default_rng(0)
+    found = signals.draw(table, 3, rng, index=2**63, batch=2)  # row 2⁶⁴, which is 1 modulo 5
+    assert np.array_equal(found, table[[1, 2]])
+
+
+@pytest.mark.parametrize("starts", [{5: 1}, {5, 3}])
+def test_starts_in_no_order_are_a_sentence(starts):
+    with pytest.raises(TypeError, match="starts must be a list of integers, got"):
+        signals.windows(np.arange(20.0), 8, starts)
+
+
 def test_a_table_gives_its_rows_in_turn():
     table = np.arange(12.0).reshape(4, 3)
     assert (signals.draw(table, 3, RNG, index=1, batch=3) == table[[3, 0, 1]]).all()

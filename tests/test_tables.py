@@ -389,6 +389,31 @@ def test_what_cannot_be_saved_is_a_sentence_and_leaves_nothing(out):
     assert not [found for found in out.rglob("*") if found.is_file()]
 
 
+@pytest.mark.parametrize("entries", ([[1], [2]], [["a"]], [[1.5], None]))
+def test_lists_of_one_are_refused_too(tmp_path, entries):
+    with pytest.raises(TypeError, match="x would not be read as written"):
+        tables.write_raw(pd.DataFrame({"x": entries}), tmp_path / "rows.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_without_a_column_are_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(ValueError, match="table must have a column where it has rows, got 3 with"):
+        tables.write_raw(pd.DataFrame(index=range(3)), path)
+    assert not path.exists()
+    tables.write_raw(pd.DataFrame(), path)
+    assert tables.read(path).empty
+
+
+def test_a_file_that_is_replaced_hands_its_permissions_on(tmp_path):
+    path = tmp_path / "rows.parquet"
+    for _ in range(2):
+        tables.write_raw(pd.DataFrame({"n": [1]}), path)
+        path.chmod(0o600)
+    tables.write_raw(pd.DataFrame({"n": [2]}), path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_attrs_come_back_as_they_were_or_are_refused(tmp_path):
     path = tmp_path / "rows.parquet"
     rows = pd.DataFrame({"rms": [1.0]})

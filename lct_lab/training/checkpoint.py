@@ -40,6 +40,7 @@ REMEMBERED = {  # of each parameter, by the optimizers
     "sgd": {"momentum_buffer"},
     "newton": set(),
 }
+LEAST = {"step": 1, "exp_avg_sq": 0}  # of what Adam remembers: counts, and means of squares
 LOCK = re.compile(rb"lct_lab training, process (\d+)\n")  # what a file that is our lock says
 PLAIN = (str, int, float, NoneType)
 ROW = {"step": int, "size": int, "loss": float, "filled": int}  # what each row of a history has
@@ -84,7 +85,7 @@ def save(path, training, step):
     Raises OSError with the path where it cannot be written; the file is then as it was.
     """
     state = {
-        "settings": _settings(training),
+        "settings": _settings(training) | {"every": training.settings.every},
         "start": training.start,
         "model": training.copy(),
         "frozen": training.frozen,
@@ -116,12 +117,15 @@ def _require_readable(content):
 def _write(path, data):
     """Replace the file by `data` in one go, or leave it as it was.
 
-    What is written first is a new file, whose name nobody can have taken or foreseen.
+    What is written first is a new file, whose name nobody can have taken or foreseen; it is for the
+    eyes of whom the file before was for.
     """
     part = path.with_name(f"{_stem_of_parts(path)}{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:  # x: O_EXCL, which follows no link either
             try:
+                if path.exists():
+                    os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -136,7 +140,7 @@ def _write(path, data):
 
 
 def _stem_of_parts(path):
-    return f".lct_lab-{_digest(path.name.encode())}-"
+    return f".lct_lab-{_digest(os.fsencode(path.name))}-"
 
 
 def _sweep(path):
@@ -227,10 +231,18 @@ def _require_entries(state):
     if best is not None:
         _require_row(best, {"loss": float, "values": dict, "step": int, "mark": float})
     _require_row(state, {"step": int})
+    _require_history(state)
+    if state["generator"]["state"]["inc"] % 2 == 0:
+        raise ValueError("numpy's generators have odd increments")
+
+
+def _require_history(state):
+    """Raise unless the rows are of steps that were done, in their order from the first on."""
     for row in state["history"]:
         _require_row(row, ROW)
-    if state["step"] < 1:
-        raise ValueError("a step is below 1")
+    steps = [row["step"] for row in state["history"]]
+    if not steps or steps[0] != 0 or steps[-1] >= state["step"] or steps != sorted(set(steps)):
+        raise ValueError("rows of other steps")
 
 
 def _require_row(row, kinds):
@@ -258,10 +270,16 @@ def _require_parameters(state, training):
 
 
 def _require_alike(value, like):
-    """Raise unless `value` is a finite tensor of the shape and the kind of `like`."""
+    """Raise unless `value` is a finite tensor of the shape and the kind of `like`.
+
+    Its numbers lie side by side in memory of their own, as fused optimizers take for granted.
+    """
     kinds = [(v.shape, v.dtype, v.layout, v.device) for v in (value, like)]
     if kinds[0] != kinds[1] or value.requires_grad or not torch.isfinite(value).all():
         raise ValueError("a parameter of another kind")
+    size = value.numel() * value.element_size()
+    if not value.is_contiguous() or value.is_neg() or value.untyped_storage().nbytes() != size:
+        raise ValueError("a parameter whose memory is not its own")
 
 
 def _require_remembered(state, training):
@@ -279,20 +297,23 @@ def _require_remembered(state, training):
         count = parameter.new_zeros((), dtype=torch.float32)  # whatever torch's default is
         for name, value in kept.items():
             _require_alike(value, count if name == "step" else parameter)
+            if name in LEAST and (value < LEAST[name]).any():
+                raise ValueError(f"{name} is below {LEAST[name]}")
 
 
 def _keep_rows(training, state):
-    """The stored rows of the history that this training would have written itself.
+    """Give the training all stored rows of the history, but the one that closed a shorter training.
 
-    A shorter training has written its last step, too, and one with another `every` other steps;
-    with these left out, the history reads as if there had been no break.
+    That is the row of its last step, where neither its own `every` nor this training writes one;
+    without it the history reads as if there had been no break.
     """
-    settings = training.settings
-    trace = state["trace"] or [None] * len(state["history"])
-    for row, w in zip(state["history"], trace, strict=True):
-        if training.writes(row["step"]):
+    history, trace = state["history"], state["trace"] or [None] * len(state["history"])
+    last, every = history[-1]["step"], state["settings"].get("every", 1)  # not in older files
+    closing = last % every != 0 and not training.writes(last)
+    for row, w in zip(history, trace, strict=True):
+        if not (closing and row is history[-1]):
             training.history.append(row)
-            if settings.paths:
+            if training.settings.paths:
                 training.trace.append(w.numpy())
 
 

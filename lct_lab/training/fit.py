@@ -11,8 +11,8 @@ from lct_lab.checks import require_choice, require_flag, require_size
 from lct_lab.init import FREQUENCIES
 from lct_lab.models import LCT
 from lct_lab.training import checkpoint as checkpoints
-from lct_lab.training.loss import expected_loss, filled_bins
-from lct_lab.training.newton import NEGATIVE, SineNewton
+from lct_lab.training.loss import expected_loss, filled_bins, require_memory_of_untied
+from lct_lab.training.newton import NEGATIVE, NotFinite, SineNewton
 from lct_lab.training.rates import OPTIMIZERS, RULES, param_groups, require_positive
 from lct_lab.training.schedules import at, require_schedule
 from lct_lab.training.settings import (
@@ -72,7 +72,8 @@ def fit(
     every, target : how often the history is written, and the loss at which to stop early.
     patience : steps without a fall of a hundredth after which to stop, with the best there was.
     checkpoint : a path; written with the history, gone on from when it exists, to the same result.
-        More `steps` and another `every` are welcome then; all else must be as it was.
+        More `steps` and another `every`, `target` or `progress` are welcome then; all else must be
+        as it was. Rows that were written stay, but that of the last step of fewer `steps`.
     paths : keep w1 at each row of the history. progress : a bar.
 
     Returns `Result`, of the last good state where numbers would not be finite.
@@ -98,8 +99,16 @@ def fit(
         paths=require_flag("paths", paths),
         progress=require_flag("progress", progress),
     )
+    _require_memory(model, settings)
     with checkpoints.sole_use(settings.checkpoint):
         return Training(model, settings).run()
+
+
+def _require_memory(model, settings):
+    """Raise unless the losses of an untied model fit in memory, also the one of the `Result`."""
+    if not model.tied:
+        sides = (model.w1, model.w2) if settings.objective is None else ()
+        require_memory_of_untied(model.m, sum(w.requires_grad for w in sides))
 
 
 class Stopped(Exception):
@@ -210,11 +219,21 @@ class Training:
         self.last_good = before
         self.remember(step, loss.item())
 
-        self.optimizer.step(lambda: loss)
+        self._move(step, loss)
         self.add_noise(spread)
         self._require_finite(step)
         if self.writes(step):
             self.record(step, loss)
+
+    def _move(self, step, loss):
+        """The optimizer's step, or `Stopped` where Newton's method cannot make it."""
+        try:
+            self.optimizer.step(lambda: loss)
+        except NotFinite as error:
+            lost = [name for name, p in self.trained.items() if not torch.isfinite(p.grad).all()]
+            raise Stopped(
+                f"stopped at step {step}: the gradient of {lost[0]} is not finite"
+            ) from error
 
     def writes(self, step):
         """Whether the history has a row of this step: of every so many, and of the last."""

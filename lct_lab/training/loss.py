@@ -18,6 +18,7 @@ from lct_lab.checks import (
 
 LARGEST = 1e150  # of numbers that are squared
 NUMBERS_A_SAMPLE = 16  # that the sums of a tied loss take at least
+MATRICES = (5, 7, 10)  # (m, m), of an untied loss with the gradients of 0, 1 or 2 sides: measured
 
 
 @transform.eager
@@ -57,9 +58,16 @@ def expected_loss(n, a1, a2, a3, a4, w1, w2=None, *, scale=None):
     require_real_tensor("w2", w2, like=("w1", w1), dims=1)
     if len(w2) != m:
         raise ValueError(f"w2 must have the {m} entries of w1, got {len(w2)}")
+    sides = w1.requires_grad + w2.requires_grad if torch.is_grad_enabled() else 0
+    require_memory_of_untied(m, sides)
     # the quotients of close pairs lose more digits than single precision has
     square, trace = _untied(n, m, *map(_in_double, (*amplitudes, w1, w2)))
     return ((scale**2 * square - 2 * scale * trace) / n + 1).to(w1.dtype)
+
+
+def require_memory_of_untied(m, sides):
+    """Raise unless an untied loss with the gradients of 0, 1 or 2 sides fits in memory."""
+    require_memory(MATRICES[sides] * m**2, m=m)
 
 
 def _in_double(value):

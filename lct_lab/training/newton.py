@@ -24,6 +24,10 @@ NEGATIVE = -1e-6  # below it a loss is no rounding
 LEAST_CURVATURE = 1e-9  # of an amplitude whose partner is zero
 
 
+class NotFinite(ValueError):
+    """A gradient has a NaN or an infinity; no parameter has moved."""
+
+
 class SineNewton(torch.optim.Optimizer):
     """Newton's method on E L / Nσ², of a model with as many frequencies as samples.
 
@@ -39,11 +43,12 @@ class SineNewton(torch.optim.Optimizer):
     ----------
     model : an LCT with m = n in single or double precision. Frozen parameters stay.
     lr : the part of Newton's step that is made; 1 on the expected loss, about ⅔ on batches of 100.
+        That of each group counts for its parameter; a schedule may lead it down to 0.
     samples : how many of the first samples the loss uses, an attribute that may change; then its
         scale is that of E L / Nσ² at this size, with amplitudes near (1, √2, 1, √2).
 
     step(closure) needs the loss, for the damping: closure() returns it, with gradients in place.
-    Raises ValueError or TypeError naming the argument.
+    Raises ValueError or TypeError naming the argument, at a step before any parameter moves.
     """
 
     def __init__(self, model, lr=1.0, *, samples=None):
@@ -96,38 +101,33 @@ class SineNewton(torch.optim.Optimizer):
         """Step down the gradients that closure() leaves, damped by the loss that it returns."""
         if not callable(closure):
             raise TypeError(f"closure must return the loss, which damps the step, got {closure!r}")
+        rates = {group["name"]: _rate(group) for group in self.param_groups}
         with torch.enable_grad():
             loss = closure()
-        if not isinstance(loss, torch.Tensor) or not torch.isfinite(loss):
-            raise ValueError(f"closure must return a finite loss, a tensor, got {loss!r}")
-        if loss < NEGATIVE:
-            raise ValueError(f"closure must return a loss of at least 0, got {loss.item():.3g}")
-        damping = min(DAMPING * float(loss.detach()), 1.0)
-        rate = self.param_groups[0]["lr"]
+        damping = min(DAMPING * _require_loss(loss), 1.0)
         trained = {group["name"]: group["params"][0] for group in self.param_groups}
-        if without := [name for name, parameter in trained.items() if parameter.grad is None]:
-            raise ValueError(f"closure must leave gradients, got none for {', '.join(without)}")
-        self._move_amplitudes(trained, rate)
-        sides = [trained[name] for name in FREQUENCIES if name in trained]
+        _require_gradients(trained)
+        self._move_amplitudes(trained, rates)
+        sides = {name: trained[name] for name in FREQUENCIES if name in trained}
         if sides:
-            self._move_frequencies(sides, rate, damping)
+            self._move_frequencies(sides, rates, damping)
         return loss
 
-    def _move_amplitudes(self, trained, rate):
+    def _move_amplitudes(self, trained, rates):
         values = {name: float(getattr(self.model, name)) for name in ("a1", "a2", "a3", "a4")}
         for name, curvature in amplitude_curvature(self.samples, **values, trained=trained).items():
-            change = rate * float(trained[name].grad) / max(curvature, LEAST_CURVATURE)
+            change = rates[name] * float(trained[name].grad) / max(curvature, LEAST_CURVATURE)
             trained[name] -= min(max(change, -LARGEST_CHANGE), LARGEST_CHANGE)
 
-    def _move_frequencies(self, sides, rate, damping):
-        folded, gradients = zip(*(_folded(w) for w in sides), strict=True)
+    def _move_frequencies(self, sides, rates, damping):
+        folded, gradients = zip(*(_folded(w) for w in sides.values()), strict=True)
         order = np.argsort(sum(folded), kind="stable")
         slopes = [wave_sums(gradient[order]) for gradient in gradients]
         farthest = FARTHEST * math.pi / self.samples
         steps = self._steps(slopes, damping)
-        for w, start, step in zip(sides, folded, steps, strict=True):
+        for (name, w), start, step in zip(sides.items(), folded, steps, strict=True):
             moved = start.copy()
-            moved[order] -= np.clip(rate * step, -farthest, farthest)
+            moved[order] -= np.clip(rates[name] * step, -farthest, farthest)
             w.copy_(torch.from_numpy(_reflected(moved)))
 
     def _steps(self, slopes, damping):
@@ -142,6 +142,46 @@ class SineNewton(torch.optim.Optimizer):
         against = (slopes[0] - slopes[1]) / (2 * opposite_curvature(n, m) + damped)
         against = sum_of_waves(against)
         return [together + against, together - against]
+
+
+def _rate(group):
+    """The rate of a parameter group, which its user may have changed, or the sentence about it."""
+    name = f"lr of {group['name']}"
+    rate = require_number(name, group["lr"])
+    if rate < 0:
+        raise ValueError(f"{name} must be at least 0, got {rate!r}")
+    return rate
+
+
+def _require_loss(loss):
+    """What a closure returned as a float, or raise: one real finite number, and no negative one."""
+    wanted = "closure must return a finite loss, a tensor"
+    if not isinstance(loss, torch.Tensor):
+        raise ValueError(f"{wanted}, got {loss!r}")
+    if loss.numel() != 1 or loss.is_complex():
+        raise ValueError(
+            f"{wanted} of one real number, got {loss.dtype} of shape {tuple(loss.shape)}"
+        )
+    value = loss.item()
+    if not math.isfinite(value):
+        raise ValueError(f"{wanted}, got {loss!r}")
+    if value < NEGATIVE:
+        raise ValueError(f"closure must return a loss of at least 0, got {value:.3g}")
+    return value
+
+
+def _require_gradients(trained):
+    """Raise unless every parameter has a gradient, of finite numbers."""
+    if without := [name for name, parameter in trained.items() if parameter.grad is None]:
+        raise ValueError(f"closure must leave gradients, got none for {', '.join(without)}")
+    # a sum is finite where all terms are, and costs less than looking at each
+    if math.isfinite(sum(parameter.grad.sum().item() for parameter in trained.values())):
+        return
+    for name, parameter in trained.items():
+        if not torch.isfinite(parameter.grad).all():
+            raise NotFinite(
+                f"closure must leave finite gradients, got a NaN or an infinity in that of {name}"
+            )
 
 
 def _folded(w):

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from lct_lab import laws
 from lct_lab.checks import require_choice, require_number, require_size
@@ -58,6 +58,8 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
     require_choice("optimizer", optimizer, OPTIMIZERS)
     lr = require_positive("lr", lr)
     parameters = _trained(model)
+    n = None if n is None else require_size("n", n)
+    _require_mapping(scales)
     scales = scales if rule in MEASURABLE else None
     _require_factors(model, parameters, rule, scales)
     factors = dict.fromkeys(parameters, 1.0)
@@ -101,13 +103,16 @@ def _trained(model):
     return trained
 
 
-def _require_factors(model, parameters, rule, scales):
-    """Raise for a parameter whose factor nothing gives."""
+def _require_mapping(scales):
     if scales is not None and not isinstance(scales, Mapping):
         raise TypeError(
             "scales must be {name of a parameter: (gradient, curvature)}, "
             f"got {type(scales).__name__}"
         )
+
+
+def _require_factors(model, parameters, rule, scales):
+    """Raise for a parameter whose factor nothing gives."""
     covered = {p for _, lct in _inner_models(model) for p in lct.parameters()}
     unknown = [name for name, p in parameters.items() if p not in covered]
     if rule == "raw" or not unknown or (scales is None and covered):
@@ -140,7 +145,7 @@ def _derived(model, rule, optimizer, n, known):
     """
     factors = {}
     for prefix, lct in _inner_models(model):
-        samples = lct.n if n is None else require_size("n", n)
+        samples = lct.n if n is None else n
         if samples > lct.n:
             raise ValueError(f"n must be at most {lct.n}, the model's samples, got {n}")
         if all(prefix + name in known for name, p in lct.named_parameters() if p.requires_grad):
@@ -206,7 +211,7 @@ def _scale(name, pair, which):
     """The gradient (0) or the curvature (1) of a measured pair, positive and finite."""
     what = ("gradient", "curvature")[which]
     try:
-        value = tuple(pair)[which]
+        value = tuple(() if isinstance(pair, (Set, Mapping)) else pair)[which]
     except (TypeError, IndexError):
         raise TypeError(
             f"scales must have a (gradient, curvature) for each parameter, got {pair!r} for {name}"
