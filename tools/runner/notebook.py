@@ -11,6 +11,8 @@ def code_cells(path):
     """The code cells of a notebook: a list of (source, tags)."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for cell in cells:
+            "".join(cell["source"]).encode()  # which half of a pair of surrogates has not
         code = (cell for cell in cells if cell["cell_type"] == "code")
         return [("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in code]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -41,6 +43,7 @@ def parse(text, known, name):
     Words are split and quoted as in a shell. Exits with a sentence on anything that the notebook
     called `name`, with the parameters `known`, does not have or cannot take.
     """
+    require_text("P", text)
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -57,6 +60,14 @@ def parse(text, known, name):
             sys.exit(f"P must give each parameter once, got {key} twice, in {text!r}")
         values[key] = _converted(value, key, known[key], name)
     return values
+
+
+def require_text(name, value):
+    """Exit with a sentence unless the value of `name` can be written, as in an executed copy."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        sys.exit(f"{name} must be text in UTF-8, got {value!r}")
 
 
 def _converted(value, key, default, name):
