@@ -33,7 +33,7 @@ LEFT = {
     "data": rf"\.([0-9][0-9]-.+|bench.*)\.{WRITTEN}",
     "figures": NUMBERED,
     "notebooks": rf"\.[0-9][0-9]-.+\.ipynb\.{WRITTEN}",
-    "notebooks/rendered": rf"\.[0-9][0-9]-.+\.ipynb\.{WRITTEN}",
+    "notebooks/rendered": rf"\.[0-9][0-9]-.+\.ipynb(\.old)?\.{WRITTEN}",
     "build/stamps": rf"\.[0-9][0-9]-.+\.txt\.{WRITTEN}",
     "build/share": rf"\.[0-9][0-9]-.+\.html\.{WRITTEN}",
     "build/lab": rf"\.([0-9][0-9]-.+\.ipynb|\.copied\.json)\.{WRITTEN}",
