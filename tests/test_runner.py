@@ -349,6 +349,24 @@ def test_what_is_no_notebook_is_named(project):
     assert "must be lines `name: type = literal`" in run(project).stderr
 
 
+@pytest.mark.parametrize(
+    "odd",
+    (
+        lambda book: book.pop("metadata"),
+        lambda book: book.pop("nbformat"),
+        lambda book: book["cells"][1]["metadata"].update(tags=3),
+        lambda book: book["cells"][1].update(source="x = '\udcff'"),
+    ),
+)
+def test_what_a_notebook_must_have_is_one_sentence(project, odd):
+    path = project / "notebooks" / "90-sizes.ipynb"
+    book = json.loads(path.read_text())
+    odd(book)
+    path.write_text(json.dumps(book))
+    with pytest.raises(SystemExit, match="90-sizes.ipynb must be a notebook, and cannot be read"):
+        parameters(path)
+
+
 def test_values_keep_the_types_of_their_defaults():
     known = {"n": 3, "rate": 0.5, "full": False, "name": "x"}
     parsed = parse("n=7 rate=2 full=true name='1e-3 of it'", known, "90-sizes")

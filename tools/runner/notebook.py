@@ -10,13 +10,23 @@ import sys
 def code_cells(path):
     """The code cells of a notebook: a list of (source, tags)."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        for cell in cells:
-            "".join(cell["source"]).encode()  # which half of a pair of surrogates has not
-        code = (cell for cell in cells if cell["cell_type"] == "code")
+        book = json.loads(path.read_text(encoding="utf-8"))
+        _require_runnable(book)
+        code = (cell for cell in book["cells"] if cell["cell_type"] == "code")
         return [("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in code]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         sys.exit(f"{path} must be a notebook, and cannot be read as one: {error!r}")
+
+
+def _require_runnable(book):
+    """Raise an error of some kind where papermill would, with its stack."""
+    for name in ("metadata", "nbformat"):
+        if name not in book:
+            raise KeyError(name)
+    for cell in book["cells"]:
+        "".join(cell["source"]).encode()  # half of a pair of surrogates cannot be written
+        if not isinstance(cell["metadata"].get("tags", []), list):
+            raise TypeError("the tags of a cell must be a list")
 
 
 def parameters(path):
