@@ -100,6 +100,12 @@ def test_missing_changed_and_uncommitted_tables_fail(project, capsys):
     assert "2 tables compared, 3 differences; 1 exempt" in said
 
 
+def test_the_tables_are_compared_with_those_of_their_own_repository(project, monkeypatch, capsys):
+    monkeypatch.setenv("GIT_DIR", str(project / "nowhere"))
+    assert compare_tables.main() == 0
+    assert "2 tables compared, 0 differences; 1 exempt" in capsys.readouterr().out
+
+
 def test_where_there_is_no_repository_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(compare_tables, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))

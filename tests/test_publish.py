@@ -3,14 +3,22 @@
 import errno
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from projects import TABLE, make_project, outputs, publish_before, run, write
-from runner import publish
+from runner import processes, publish
 
 LIMITED = """import resource, run_notebook
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+raise SystemExit(run_notebook.main())"""
+STOPPED = """import os, signal, run_notebook
+rename = os.replace
+def replace(*names):
+    rename(*names)
+    os.kill(os.getpid(), signal.SIGTERM)
+os.replace = replace
 raise SystemExit(run_notebook.main())"""
 SHARED_MEMORY = Path("/dev/shm")  # another file system than that of temporary files, on Linux
 
@@ -68,6 +76,92 @@ def test_a_folder_in_the_place_of_a_file_leaves_all_as_it_was(places):
     with pytest.raises(OSError, match="it is a folder"):
         publish.publish(places)
     assert texts(places) == ["old", None] and not list(second.parent.rglob("*.part"))
+
+
+@pytest.fixture(params=("SIGINT", "SIGTERM", "SIGHUP"))
+def send(request):
+    """A function that sends this process a signal, which the runner heeds."""
+    number = getattr(signal, request.param)
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    processes.stop_on_signals()
+    yield lambda: os.kill(os.getpid(), number)
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+def after(function, act):
+    """A function like another, followed by `act`."""
+
+    def both(*arguments):
+        found = function(*arguments)
+        act()
+        return found
+
+    return both
+
+
+@pytest.mark.parametrize(
+    "module, name, found",
+    [(shutil, "copyfile", ["old", None]), (os, "replace", ["new", "new"])],
+)
+def test_a_signal_leaves_all_as_it_was_or_all_in_place(
+    places, monkeypatch, send, module, name, found
+):
+    monkeypatch.setattr(module, name, after(getattr(module, name), send))
+    with pytest.raises(processes.Stopped):
+        publish.publish(places)
+    first, _ = places.values()
+    assert texts(places) == found and not list(first.parent.rglob("*.part"))
+
+
+def test_a_runner_that_is_stopped_while_it_publishes_publishes_all(tmp_path):
+    project = make_project(tmp_path)
+    publish_before(project)
+    (project / "tools" / "stopped.py").write_text(STOPPED)
+    result = run(project, tool="stopped.py")
+    assert result.returncode == 128 + signal.SIGTERM, result.stderr
+    assert result.stderr.startswith("stopped by SIGTERM: what was finished is in place")
+    assert not any(text == b"the last good one" for text in outputs(project).values())
+    assert not list(project.rglob("*.part"))
+
+
+@pytest.mark.parametrize("links", (True, False))
+def test_a_file_that_cannot_be_replaced_leaves_all_as_it_was(places, monkeypatch, links):
+    """The second file cannot, as an immutable one cannot, on file systems with links or without."""
+    first, second = places.values()
+    second.parent.mkdir()
+    second.write_text("old too")
+    rename = os.replace
+
+    def replace(source, target):
+        if target == second:
+            raise OSError(errno.EBUSY, "Device or resource busy", source)
+        rename(source, target)
+
+    def link(*_, **__):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "replace", replace)
+    if not links:
+        monkeypatch.setattr(os, "link", link)
+    source = first.parent.parent / "c.csv"
+    source.write_text("new")
+    fresh = first.with_name("c.csv")
+    with pytest.raises(OSError, match="Device or resource busy") as error:
+        publish.publish({source: fresh} | places)
+    assert error.value.filename == str(second) and not fresh.exists()
+    assert texts(places) == ["old", "old too"] and not list(first.parent.rglob("*.part"))
+
+
+def test_what_is_no_file_is_not_published_and_is_named(places):
+    new = next(iter(places)).with_name("pipe.csv")
+    os.mkfifo(new)
+    target = next(iter(places.values())).with_name("pipe.csv")
+    with pytest.raises(OSError, match="what was made for it is no file") as error:
+        publish.publish({**places, new: target})
+    assert error.value.filename == str(target) and texts(places) == ["old", None]
 
 
 def elsewhere(folder):

@@ -165,10 +165,135 @@ def test_a_failed_check_with_other_parameters_says_its_numbers_and_keeps_the_tab
     assert "AssertionError: abs(n - predicted) < 0.1 * predicted" in result.stdout
     assert "abs(n - predicted) = 6.0" in result.stdout
     assert "0.1 * predicted = 0.1" in result.stdout
-    (kept,) = (project / "build" / "runs").iterdir()
-    assert f"what it made is in build/runs/{kept.name}" in result.stdout
+    (kept,) = (project / "build" / "failed").iterdir()
+    assert f"what it made is in build/failed/{kept.name}" in result.stdout
     assert (kept / "data" / "90-sizes.csv").read_text() == "n\n7\n"
     assert (kept / "90-sizes.failed.ipynb").exists()
+
+
+def test_a_failed_run_leaves_a_good_one_with_the_same_parameters_alone(project):
+    unless = "import pathlib; assert not pathlib.Path('../fails').exists()"
+    write(
+        project,
+        "import pathlib",
+        TABLE.replace("{n}", "{pathlib.Path('../fails').exists()}"),
+        unless,
+    )
+    assert run(project, NB="90", P="n=7").returncode == 0
+    made = outputs(project)
+    (project / "fails").touch()
+    result = run(project, NB="90", P="n=7")
+    assert result.returncode == 1 and outputs(project) == made
+    (kept,) = (project / "build" / "failed").iterdir()
+    assert f"what it made is in build/failed/{kept.name}" in result.stdout
+    assert (kept / "data" / "90-sizes.csv").read_text() == "n\nTrue\n"
+    (project / "fails").unlink()
+    assert run(project, NB="90", P="n=7").returncode == 0 and not kept.exists()
+
+
+@pytest.mark.parametrize("ends", ("import sys; sys.exit()", "raise SystemExit(0)", "exit()"))
+def test_a_notebook_that_a_cell_ends_early_fails(project, ends):
+    write(project, TABLE, f"n\n{ends}", "assert n == 4")
+    result = run(project)
+    assert result.returncode == 1 and outputs(project) == {}
+    said = "cell 3 ended the notebook with SystemExit, and all cells must run:"
+    assert f"{said}\n       n\n       {ends}" in result.stdout, result.stdout
+
+
+def test_a_cell_that_is_not_run_fails(project):
+    path = project / "notebooks" / "90-sizes.ipynb"
+    book = json.loads(path.read_text())
+    book["cells"][2]["metadata"]["tags"] = ["skip-execution"]
+    path.write_text(json.dumps(book))
+    result = run(project)
+    assert result.returncode == 1 and "cell 3 has not run, and all cells must run" in result.stdout
+
+
+def test_a_users_environment_changes_nothing(project, tmp_path):
+    startup = tmp_path / "startup.py"
+    startup.write_text("n_of_the_user = 7")
+    write(
+        project,
+        TABLE,
+        "import os, sys, warnings\nassert 'n_of_the_user' not in globals()",
+        "warnings.warn('no error')\nassert not sys.flags.inspect and not sys.flags.optimize",
+        "assert open(os.devnull).encoding.lower() == 'utf-8'",
+        "assert 'inline' in os.environ['MPLBACKEND'] and sys.flags.dont_write_bytecode",
+    )
+    result = run(
+        project,
+        PYTHONSTARTUP=str(startup),
+        PYTHONWARNINGS="error::UserWarning",
+        PYTHONUTF8="0",
+        LC_ALL="en_US.ISO-8859-1",
+        MPLBACKEND="Agg",
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_notebook_that_names_no_language_takes_parameters(project):
+    path = project / "notebooks" / "90-sizes.ipynb"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metadata": {}}))
+    result = run(project, NB="90", P="n=7")
+    assert result.returncode == 0, result.stdout
+    assert b"n\n7\n" in outputs(project).values()
+
+
+@pytest.mark.parametrize("given", ({"P": "name=\udcff"}, {"SCHEDULER": "\udcff", "P": ""}))
+def test_values_that_are_not_text_are_one_sentence(project, given):
+    write(project, TABLE, parameters="scheduler: str = ''\nname: str = ''")
+    result = run(project, NB="90", **given)
+    wanted = r"(P|SCHEDULER) must be text in UTF-8, got '(name=)?\\udcff'\n"
+    assert result.returncode == 1 and re.fullmatch(wanted, result.stderr), result.stderr
+
+
+def test_what_is_published_is_said_to_be_where_it_cannot_be_noted_as_done(project):
+    (project / "build").mkdir()
+    (project / "build" / "stamps").write_text("no folder")
+    for _ in range(2):
+        result = run(project)
+        assert result.returncode == 0 and re.search(r"ok +[\d.]+ s +90-sizes", result.stdout)
+        assert "all is in place, but it will run again next time: cannot write" in result.stdout
+        assert "data/90-sizes.csv" in outputs(project)
+
+
+def test_two_notebooks_of_one_number_are_refused(project):
+    write(project, TABLE, name="90-copy")
+    write(project, TABLE, name="91-other")
+    wanted = (
+        "notebooks must have numbers of their own, and 90-copy.ipynb and 90-sizes.ipynb share 90\n"
+    )
+    for given in ({}, {"NB": "90"}, {"NB": "90-copy"}):
+        result = run(project, **given)
+        assert (result.returncode, result.stderr, outputs(project)) == (1, wanted, {})
+
+
+def test_long_and_short_runs_leave_the_tables_of_each_other_alone(project):
+    own = "import os, pathlib\nfolder = pathlib.Path(os.environ['LCT_LAB_OUT'], 'data')"
+    other = "(folder / ('90-sizes.csv' if full else '90-full-sizes.csv')).write_text('other')"
+    write(
+        project, TABLE, f"{own}\n{other}", parameters="full = False\nn = 1\nrate = 2.0\nname = ''"
+    )
+    short, long = run(project), run(project, FULL="1")
+    said = "only what a long run makes may begin with 90-full-, got 90-full-sizes.csv"
+    assert short.returncode == 1 and said in short.stdout
+    said = "the names of what it makes must begin with 90-full-, got 90-sizes.csv"
+    assert long.returncode == 1 and said in long.stdout
+    assert outputs(project) == {}
+
+
+@pytest.mark.parametrize("word", ("no", "False", "0"))
+def test_no_is_no(project, word):
+    result = run(project, FULL=word)
+    assert result.returncode == 0 and "data/90-sizes.csv" in outputs(project), result.stderr
+
+
+@pytest.mark.parametrize("limit", ("0", "-1", "nan"))
+def test_a_time_limit_is_a_time(project, limit):
+    result = run(project, "--timeout", limit)
+    wanted = f"--timeout must be a number of seconds above 0, got {limit}"
+    assert result.returncode == 1 and result.stderr.startswith(wanted)
 
 
 def test_full_runs_those_that_have_it_under_their_own_name(project):
@@ -222,6 +347,24 @@ def test_what_is_no_notebook_is_named(project):
     assert result.returncode == 1 and "90-sizes.ipynb must be a notebook" in result.stderr
     write(project, TABLE, parameters="n: int = 2 + x")
     assert "must be lines `name: type = literal`" in run(project).stderr
+
+
+@pytest.mark.parametrize(
+    "odd",
+    (
+        lambda book: book.pop("metadata"),
+        lambda book: book.pop("nbformat"),
+        lambda book: book["cells"][1]["metadata"].update(tags=3),
+        lambda book: book["cells"][1].update(source="x = '\udcff'"),
+    ),
+)
+def test_what_a_notebook_must_have_is_one_sentence(project, odd):
+    path = project / "notebooks" / "90-sizes.ipynb"
+    book = json.loads(path.read_text())
+    odd(book)
+    path.write_text(json.dumps(book))
+    with pytest.raises(SystemExit, match="90-sizes.ipynb must be a notebook, and cannot be read"):
+        parameters(path)
 
 
 def test_values_keep_the_types_of_their_defaults():

@@ -274,6 +274,24 @@ def test_what_a_notebook_says_of_itself_is_text_in_the_index(tmp_path):
     assert pages[1].footer.a["download"] == name
 
 
+@pytest.mark.parametrize("others", ((), ("01-a.ipynb",), ("01-a.ipynb", "25-f.ipynb")))
+def test_a_long_run_is_listed_with_its_notebook_or_alone(tmp_path, others):
+    copies = small_project(tmp_path, "25-f.ipynb", executed("# 25 F")).parent
+    (copies / "25-f.ipynb").rename(copies / "25-full-f.ipynb")
+    for name in others:
+        (copies / name).write_text(executed(f"# {name[:2]}"))
+        (tmp_path / "notebooks" / name).write_text("{}")
+    result = build(tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = {}
+    for item in soup(tmp_path / "build" / "site" / "index.html").select("li"):
+        found[item.h2.get_text()] = {link["href"] for link in item.select("a")}
+    long = {"25": {"25-f.html", "25-full-f.html"}}
+    if "25-f.ipynb" not in others:
+        long = {"25 F (the long run)": {"25-full-f.html"}}
+    assert found == long | ({"01": {"01-a.html"}} if others else {})
+
+
 def test_a_copy_that_does_not_say_what_made_it_is_named(tmp_path):
     path = small_project(tmp_path, "01-a.ipynb", executed("# A", lct_lab={"parameters": []}))
     said = build(tmp_path).stderr

@@ -18,11 +18,22 @@ FILES = {
     "lct_lab/training/fit.py": "import lct_lab\nlct_lab.tables.write",
     "benchmarks/contest.py": "from lct_lab import init",
     "benchmarks/bench.py": "import contest\nfrom lct_lab import training",
+    "notebooks/helper.py": "import numpy\nfrom lct_lab import init\nimport deeper.a",
+    "notebooks/deeper/__init__.py": "from .b import c",
+    "notebooks/deeper/a.py": "",
+    "notebooks/deeper/b.py": "import lct_lab.tables",
+    "notebooks/b.py": "",
+    "notebooks/alone.py": "from . import b",
+    "notebooks/wrong.py": "import (",
+    "notebooks/bytes.py": "\0",
+    "shared.py": "from benchmarks import contest",
     "constraints.txt": "numpy==2",
     "tools/runner/execute.py": "",
     "tools/runner/jobs.py": "",
 }
 TRAINING = {"training/__init__", "training/recover", "training/fit"}
+DEEPER = {f"notebooks/deeper/{name}" for name in ("__init__", "a", "b")}
+BENCHED = {"__init__", "init", "models", "tables"} | TRAINING
 
 
 @pytest.fixture
@@ -35,8 +46,8 @@ def root(tmp_path):
 
 
 def used(root, code):
-    """Names of the package's and benchmarks' files that a notebook with this code uses."""
-    path = root / "90-a.ipynb"
+    """Names of the package's and the project's other files that a notebook with this code uses."""
+    path = root / "notebooks" / "90-a.ipynb"
     path.write_text(notebook(code))
     found = {p.relative_to(root).with_suffix("") for p in sources.uses(path, root)}
     return {str(p).removeprefix("lct_lab/") for p in found}
@@ -54,6 +65,11 @@ def used(root, code):
         ("from lct_lab import recover", {"__init__", "models", "init", "tables"} | TRAINING),
         ("%matplotlib inline\nfrom lct_lab import init", {"__init__", "init"}),
         ("def f():\n    import contest", {"benchmarks/contest", "__init__", "init"}),
+        ("from helper import f", {"notebooks/helper", "__init__", "init", "tables"} | DEEPER),
+        ("import deeper", {"__init__", "tables"} | DEEPER),
+        ("import shared", {"shared", "benchmarks/contest", "benchmarks/bench"} | BENCHED),
+        ("import wrong, bytes", {"notebooks/wrong", "notebooks/bytes"}),
+        ("import alone", {"notebooks/alone"}),
     ],
 )
 def test_imports_are_followed_wherever_they_stand(root, code, names):
@@ -75,12 +91,15 @@ def test_a_star_and_a_syntax_error_use_everything_they_may(root):
         ("tools/runner/jobs.py", False),
         ("lct_lab/unused.py", False),
         ("lct_lab/training/fit.py", False),
+        ("notebooks/deeper/b.py", True),
         ("benchmarks/contest.py", False),
+        ("notebooks/helper.py", True),
+        ("notebooks/b.py", False),
     ],
 )
 def test_only_what_a_notebook_uses_makes_it_run_again(root, name, matters):
-    path = root / "90-a.ipynb"
-    path.write_text(notebook("from lct_lab import LCT"))
+    path = root / "notebooks" / "90-a.ipynb"
+    path.write_text(notebook("from lct_lab import LCT\nimport helper"))
     before = sources.package_hash(path, root)
     with (root / name).open("a") as file:
         file.write("\n# changed\n")

@@ -5,7 +5,9 @@ import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -83,6 +85,50 @@ def pids_of(project):
     return [int(pid) for pid in (project / "started.txt").read_text().split()]
 
 
+STOPPED_EARLY = """import os, signal, run_notebook
+from runner import jobs
+act = getattr({module}, {name!r})
+def then(*arguments, **options):
+    found = act(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return found
+setattr({module}, {name!r}, then)
+raise SystemExit(run_notebook.main())"""
+
+
+@pytest.mark.parametrize(
+    "module, name", [("jobs.tempfile", "mkdtemp"), ("jobs.subprocess", "Popen")]
+)
+def test_a_run_that_is_stopped_while_it_starts_leaves_nothing(tmp_path, module, name):
+    project = make_project(tmp_path, LONG)
+    (tmp_path / "tmp").mkdir()
+    (project / "tools" / "early.py").write_text(STOPPED_EARLY.format(module=module, name=name))
+    result = run(project, tool="early.py", TMPDIR=str(tmp_path / "tmp"))
+    assert result.returncode == 128 + signal.SIGTERM, result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not list((project / "build").iterdir()) and not list((tmp_path / "tmp").iterdir())
+    running = (p.info["environ"] or {} for p in psutil.process_iter(["environ"]))
+    assert not [e for e in running if e.get("LCT_LAB_OUT", "").startswith(str(project))]
+
+
+def test_a_runner_that_is_stopped_while_it_loads_ends_in_words(tmp_path):
+    project = make_project(tmp_path)
+    with (project / "lct_lab" / "__init__.py").open("a") as file:
+        file.write("import os; os.kill(os.getpid(), 2)\n")
+    result = run(project)
+    assert result.returncode == 130 and len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("stopped by SIGINT: ")
+
+
+def test_a_run_that_cannot_be_started_leaves_no_folder(tmp_path):
+    project = make_project(tmp_path)
+    broken = "import run_notebook\nfrom runner import jobs\njobs.PLAIN = 'no/such/folder'\n"
+    (project / "tools" / "broken.py").write_text(f"{broken}raise SystemExit(run_notebook.main())")
+    result = run(project, tool="broken.py")
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    assert not list((project / "build").iterdir())
+
+
 def test_a_later_call_clears_what_a_dead_runner_left(tmp_path):
     project = make_project(tmp_path)
     dead = subprocess.Popen(["true"])
@@ -101,6 +147,21 @@ def test_a_later_call_clears_what_a_dead_runner_left(tmp_path):
     assert alive.exists(), "its runner lives"
 
 
+def test_a_later_call_clears_the_sockets_of_a_dead_runner(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(processes, "SHORT", 1000)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    alive = Path(processes.sockets_folder())
+    others = ["k12345678", f"{processes.SOCKETS}-{dead.pid}", f"k000000-{dead.pid}-x1y2z3_0"]
+    for name in (*others, f"{processes.SOCKETS}-{dead.pid}-x1y2z3_0"):
+        (tmp_path / name).mkdir()
+    (tmp_path / f"{processes.SOCKETS}-{dead.pid}-y1y2z3_0").symlink_to("k12345678")
+    processes.clear(tmp_path / "nowhere")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*others, alive.name, f"{processes.SOCKETS}-{dead.pid}-y1y2z3_0"}
+
+
 def test_files_of_others_stay_whatever_their_number(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
@@ -115,6 +176,8 @@ def test_files_of_others_stay_whatever_their_number(tmp_path):
         f"data/.90-a.csv.other{owner}.part",
         f"data/.90-a.csv.{owner}.part/a.csv",
         f"build/lab/.mine.txt.{owner}.part",
+        f"build/runs/mine/.90-a.csv.{owner}.part",
+        f"build/runs/90-0123abcd/data/deeper/.90-a.csv.{owner}.part",
     ]
     ours = [
         f"build/05-{owner}-x1y2z3_0/a.csv",
@@ -122,6 +185,12 @@ def test_files_of_others_stay_whatever_their_number(tmp_path):
         f"figures/.90-full-a.svg.{owner}.part",
         f"build/stamps/.90-a.txt.{platform.node()}.{dead.pid}-1.part",
         f"notebooks/.90-a.ipynb.{platform.node()}.{dead.pid}-1.part",
+        f"data/.90-a.csv.old.{owner}.part",
+        f"notebooks/rendered/.90-a.ipynb.old.{owner}.part",
+        f"build/runs/90-0123abcd/.90-a.ipynb.{owner}.part",
+        f"build/runs/90-0123abcd/data/.90-a.csv.{owner}.part",
+        f"build/runs/90-0123abcd/figures/.90-a.svg.old.{owner}.part",
+        f"build/failed/90-sizes/data/.any.csv.{owner}.part",
         f"build/lab/..copied.json.{platform.node()}.{dead.pid}-1.part",
     ]
     for name in (*foreign, *ours):

@@ -112,6 +112,7 @@ def test_the_version(command):
         ("sweep --n 4 --m 4 --out y --batch 0", "batch must be at least 1, got 0"),
         ("sweep --n 4 --m 4 --out y --amplitudes 1 1 1", "--amplitudes: expected 4 arguments"),
         ("sweep --n 4 --m 4 --out y --amplitudes 1 1 1 nan", "must be four finite numbers"),
+        ("sweep --n 4 --m 4 --out y --amplitudes 1 1 -inf 1", "must be four finite numbers"),
         ("sweep --n 4 --m 4 --out y --workers 2 --scheduler tcp://x:1", "not allowed with"),
         ("sweep --n 4 --m 4 --out y --workers 1 --scheduler tcp://x:1", "not allowed with"),
         ("sweep --n 4 --m 4 --out y --signal nowhere.npy", "'nowhere.npy': .*No such file"),
@@ -119,6 +120,7 @@ def test_the_version(command):
             "sweep --n 4 --m 4 --out y --signal .",
             "or a .npy file of numbers, got '.', which is no file",
         ),
+        (f"sweep --n 4 --m 4 --out y --signal {'x' * 300}", "--signal must .*name too long"),
         ("status nowhere", "directory must hold a sweep, got nowhere without a plan"),
         ("collect nowhere --out y.csv", "directory must hold a sweep, got nowhere"),
         ("collect nowhere --out y.txt", "--out must end in .parquet or .csv, got y.txt"),
@@ -308,6 +310,34 @@ def test_a_plan_that_names_no_shards_is_damage(refused, tmp_path, names):
         assert refused(*command) == words
 
 
+def test_a_folder_that_cannot_be_read_is_named(refused, tmp_path, monkeypatch):
+    def unreadable(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", unreadable)
+    wanted = f"directory must be a folder that can be read, got {tmp_path}: Permission denied"
+    assert refused("status", tmp_path) == wanted
+
+
+@pytest.mark.parametrize("log", (b"mine\n", b'{"time": "2020", "level": "info"}\n', b"\xff"))
+def test_a_log_of_something_else_stays_as_it_is(refused, tmp_path, log):
+    (tmp_path / "log.jsonl").write_bytes(log)
+    wanted = "directory must hold a sweep, or no log.jsonl, to which a sweep adds its events; got "
+    assert refused(*SWEEP, tmp_path) == f"{wanted}{tmp_path}, whose log.jsonl is not of a sweep"
+    assert (tmp_path / "log.jsonl").read_bytes() == log and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("planned", (True, False))
+def test_a_sweeps_own_log_goes_on_with_garbled_lines_too(command, tmp_path, planned):
+    (tmp_path / "log.jsonl").touch()
+    assert command(*SWEEP, tmp_path)[0] == 0
+    for path in tmp_path.glob("*.parquet" if planned else "[!l]*"):
+        path.unlink()
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"mine\n" + (b"" if planned else log.read_bytes()) + b'{"time')
+    assert command(*SWEEP, tmp_path)[0] == 0
+
+
 def test_what_is_called_like_a_shard_and_is_no_file_is_left(command, tmp_path):
     command(*SWEEP, tmp_path)
     path = next(tmp_path.glob("*.parquet"))
@@ -323,7 +353,8 @@ SHARED = Path("/dev/shm")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="semaphores are no files here")
-def test_a_terminal_that_closes_leaves_no_semaphores(tmp_path):
+@pytest.mark.parametrize("number", (signal.SIGHUP, signal.SIGQUIT))
+def test_a_terminal_that_closes_or_quits_leaves_no_semaphores(tmp_path, number):
     big = "sweep --n 60000 --m 60000 --inits 400 --workers 2 --out".split()
     command = [sys.executable, "-m", "lct_lab", *big, tmp_path / "x"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -331,8 +362,8 @@ def test_a_terminal_that_closes_leaves_no_semaphores(tmp_path):
     left = f"sem.loky-{process.pid}-*"
     wait_until(lambda: len(list(SHARED.glob(left))) >= 8)
     time.sleep(0.3)  # for the last to be known to the process that removes them
-    os.killpg(process.pid, signal.SIGHUP)
-    assert process.wait(10) == -signal.SIGHUP
+    os.killpg(process.pid, number)
+    assert process.wait(10) == -number
     wait_until(lambda: not list(SHARED.glob(left)), seconds=10)
 
 

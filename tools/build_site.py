@@ -45,9 +45,14 @@ def is_long(path):
     return path.name[2:].startswith(LONG)
 
 
+def notebook_of(path):
+    """The name of the notebook that the executed copy is of."""
+    return path.name.replace(LONG, "-", 1) if is_long(path) else path.name
+
+
 def files_of(path):
     """The source notebook and the tables behind a page: two dicts {name: path}."""
-    name = path.name.replace(LONG, "-", 1) if is_long(path) else path.name
+    name = notebook_of(path)
     prefix = path.name[:2] + (LONG if is_long(path) else "-")
     tables = sorted((ROOT / "data").glob(f"{prefix}*.csv"))
     mine = {table.name: table for table in tables if is_long(table) == is_long(path)}
@@ -192,20 +197,29 @@ def neighbours(pages, place):
 
 
 def index(make, pages):
-    """The page that lists the others: title, question and picture of each, and its long run."""
-    entries = []
+    """The page that lists the others: title, question and picture of each, and its long run.
+
+    A long run whose notebook was not run otherwise stands for itself.
+    """
+    entries = {}
     for path in pages:
         link = quote(f"{path.stem}.html")
-        if is_long(path):
-            entries[-1]["full"] = link
-            continue
-        title, question = book.abstract(path)
-        png, alt = picture(path)
-        asked = harmless(question)
-        entries.append({"title": title, "question": asked, "png": png, "alt": alt, "link": link})
+        if is_long(path) and notebook_of(path) in entries:
+            entries[notebook_of(path)]["full"] = link
+        else:
+            entries[path.name] = entry(path) | {"link": link}
     page = look() | {"title": TITLE, "claim": CLAIM}
     contents = make.environment.get_template("contents.html.j2")
-    return contents.render(page=page, entries=entries, resources={"inlining": {"css": []}})
+    return contents.render(
+        page=page, entries=[*entries.values()], resources={"inlining": {"css": []}}
+    )
+
+
+def entry(path):
+    """What the index says of an executed notebook."""
+    _, question = book.abstract(path)
+    png, alt = picture(path)
+    return {"title": title_of(path), "question": harmless(question), "png": png, "alt": alt}
 
 
 def harmless(text):

@@ -4,6 +4,7 @@ TOLERANCES says how closely, what is exempt, and why.
 """
 
 import io
+import os
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -80,7 +81,12 @@ def compared_with(committed, made):
 
 def git(*arguments):
     """What git says, or the end with a sentence."""
-    found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
+    elsewhere = {name for name in os.environ if name.startswith("GIT_")} - {
+        "GIT_CEILING_DIRECTORIES"
+    }
+    here = {name: os.environ[name] for name in os.environ.keys() - elsewhere}
+    options = {"cwd": ROOT, "env": here, "capture_output": True, "encoding": "utf-8"}
+    found = subprocess.run(["git", *arguments], **options)
     if found.returncode:
         said = found.stderr.partition("\n")[0]
         sys.exit(f"{ROOT} must be a git repository with a commit, to compare with: {said}")

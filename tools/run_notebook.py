@@ -11,16 +11,17 @@ import os
 import signal
 import sys
 
-from runner import ROOT, jobs, processes, speech
-from runner.notebook import parameters, parse
+from runner import ROOT, processes, speech
+from runner.notebook import parameters, parse, require_text
 
-from lct_lab import book
-
+# What takes long to import is imported where signals are heeded already.
 HOURS, HALF_AN_HOUR = 6 * 3600, 1800  # time limits of long runs and of others
 
 
 def select(wanted):
     """The notebooks that NB names by number or name, or all."""
+    from lct_lab import book
+
     found = book.notebooks(ROOT / "notebooks")
     for name in (path.name for path in found):
         if not name.isprintable():  # nor what is not UTF-8, which no executed copy can hold
@@ -35,6 +36,19 @@ def select(wanted):
     return chosen
 
 
+def require_own_numbers(chosen):
+    """Exit with a sentence where another notebook has the number of one that is to run.
+
+    For what they make has no more than the number to tell whose it is.
+    """
+    every = select("")
+    for number in dict.fromkeys(path.name[:2] for path in chosen):
+        sharing = [path.name for path in every if path.name.startswith(f"{number}-")]
+        if len(sharing) > 1:
+            names = " and ".join(sharing)
+            sys.exit(f"notebooks must have numbers of their own, and {names} share {number}")
+
+
 def having(name, chosen, said):
     """Those of the chosen notebooks with the parameter `name`; exits with a sentence for none."""
     found = [path for path in chosen if name in parameters(path)]
@@ -47,10 +61,14 @@ def having(name, chosen, said):
 
 def jobs_of(given):
     """The jobs that the command line asks for."""
+    from runner import jobs
+
     chosen = select(given.only)
+    require_own_numbers(chosen)
     if given.full:
         chosen = having("full", chosen, "FULL runs the long version of a notebook")
     if given.scheduler:
+        require_text("SCHEDULER", given.scheduler)
         chosen = having("scheduler", chosen, "SCHEDULER shares out the sweep of a notebook")
     committed = not (given.parameters.strip() or given.scheduler)
     found = []
@@ -72,6 +90,15 @@ def workers_of(text):
     return int(text)
 
 
+def limit_of(given):
+    """The seconds that a notebook may take."""
+    if given.timeout is None:
+        return HOURS if given.full else HALF_AN_HOUR
+    if not given.timeout > 0:  # nor what is no number
+        sys.exit(f"--timeout must be a number of seconds above 0, got {given.timeout:g}")
+    return given.timeout
+
+
 def arguments():
     def from_make(name):
         return os.environ.get(name, "")
@@ -83,7 +110,7 @@ def arguments():
         default=from_make("P"),
         help="name=value pairs, separated by spaces, quoted as in a shell",
     )
-    full = from_make("FULL") not in ("", "0")
+    full = from_make("FULL").lower() not in ("", "0", "no", "false")
     parser.add_argument("--full", action="store_true", default=full, help="the long versions")
     parser.add_argument(
         "--scheduler", default=from_make("SCHEDULER"), help="address of a Dask scheduler"
@@ -95,14 +122,15 @@ def arguments():
 
 def run(given):
     """Run what is asked for and not done yet; returns the exit status."""
-    workers = workers_of(given.jobs)
+    from runner import jobs
+
+    workers, limit = workers_of(given.jobs), limit_of(given)
     asked = jobs_of(given)
     processes.clear(ROOT)
     todo = [job for job in asked if not job.is_done()]
     if not todo:
         print(f"nothing to do: {len(asked)} notebooks are up to date")
         return 0
-    limit = given.timeout or (HOURS if given.full else HALF_AN_HOUR)
     return 1 if jobs.run(todo, workers, limit) else 0
 
 

@@ -15,7 +15,8 @@ from lct_lab.checks import require_size
 
 # Of a cluster's library, which tell the stack of every connection that ends.
 LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
-EXPONENT = re.compile(r"-[0-9.]+[eE][-+]?[0-9]+")  # a negative number with a power of ten
+# A negative number with a power of ten, or an infinite one.
+NEGATIVE = re.compile(r"-([0-9.]+e[-+]?[0-9]+|inf|infinity|nan)", re.IGNORECASE)
 UNREAD = 141  # the status of a command that a closed pipe ends
 
 
@@ -35,7 +36,7 @@ def main(arguments=None):
 
 def _as_number(word):
     """A word that argparse takes as it is: of -1e-3 it would make an option."""
-    return f" {word}" if EXPONENT.fullmatch(word) else word
+    return f" {word}" if NEGATIVE.fullmatch(word) else word
 
 
 class _Parser(argparse.ArgumentParser):
@@ -137,7 +138,7 @@ def _signal(given):
     if given in signals.SIGNALS:
         return given
     wanted = f"--signal must be one of {', '.join(signals.SIGNALS)} or a .npy file of numbers"
-    if Path(given).exists() and not Path(given).is_file():  # a pipe would be waited for
+    if os.path.exists(given) and not os.path.isfile(given):  # a pipe would be waited for
         raise ValueError(f"{wanted}, got {given!r}, which is no file")
     try:
         return np.array(np.lib.format.open_memmap(given, mode="r"))
@@ -157,17 +158,19 @@ def _executor(given):
 
 
 def _start_tracker():
-    """Start loky's process that removes a pool's semaphores, which ignores INT and TERM, not HUP.
+    """Start loky's process that removes a pool's semaphores, which ignores INT and TERM alone.
 
-    What is ignored here stays ignored there: so a terminal that closes leaves none behind.
+    What is ignored here stays ignored there: so a terminal that closes, and Ctrl-\\, leave none.
     """
     from loky.backend import resource_tracker
 
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    numbers = (signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         resource_tracker.ensure_running()
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _cluster(address):

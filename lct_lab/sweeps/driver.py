@@ -50,8 +50,9 @@ def sweep(
     Columns: n, m and start beside probe's; `attrs` holds what all rows share, versions included.
     Blocks that fail do not stop the rest; a RuntimeError lists them, with parameters and seed, at
     the end. An interrupt ends a pool's workers at once and keeps the finished shards. Durations,
-    commit and damage are logged in `directory`/log.jsonl. Raises ValueError or TypeError naming an
-    argument before anything is written, OSError naming the path that cannot be.
+    commit and damage are logged in `directory`/log.jsonl; a log there of something else is refused.
+    Raises ValueError or TypeError naming an argument before anything is written, OSError naming the
+    path that cannot be.
     """
     settings = dict(
         tied=tied, seed=seed, signal=signal, batch=batch, amplitudes=amplitudes, engine=engine
@@ -60,6 +61,7 @@ def sweep(
     require_flag("progress", progress)
     planned = {shard_name(found): found for found in blocks(n, m, init, inits, block, **settings)}
     folder = state.make_folder(directory)
+    state.require_own_log(folder)
     state.clear_leftovers(folder)
     with state.staying(folder):
         state.write_plan(folder, list(planned))

@@ -6,6 +6,8 @@ import time
 from functools import cache
 from pathlib import Path
 
+EVENTS = {"sweep", "shard", "damaged"}  # of an entry one, beside its time
+
 
 def append(directory, **entry):
     """Add an event, with its time. Raises OSError naming the path that cannot be written."""
@@ -36,6 +38,14 @@ def entries(directory):
             continue
         if isinstance(entry, dict):
             yield entry
+
+
+def is_others(directory):
+    """Whether the log that is there has no event of a sweep, and so is somebody else's."""
+    path = directory / "log.jsonl"
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    return not any("time" in entry and EVENTS & entry.keys() for entry in entries(directory))
 
 
 @cache

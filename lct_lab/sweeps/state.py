@@ -15,6 +15,7 @@ from lct_lab.sweeps.plan import digest
 
 ROW = ["n", "m", "start", "init", "group"]  # what tells one row of a directory from another
 MADE = r"([0-9]+x[0-9]+-[a-z]+(-tied)?-[0-9]{8,}-[0-9a-f]{16}\.parquet|plan-[0-9a-f]{16}\.json)"
+PLANS = "plan-*.json"
 HOST = re.escape(socket.gethostname())
 LEFT = re.compile(rf"\.{MADE}\.{HOST}\.(?P<process>[0-9]+)-[0-9]+\.part")  # by `tables.whole`
 
@@ -37,6 +38,13 @@ def make_folder(directory):
         wanted = "directory must be a folder, or one that can be made"
         raise OSError(f"{wanted}, got {path}: {error.strerror}") from error
     return path
+
+
+def require_own_log(directory):
+    """Raise ValueError where a folder without a sweep has a log, to which a sweep would append."""
+    if not any(directory.glob(PLANS)) and log.is_others(directory):
+        wanted = "directory must hold a sweep, or no log.jsonl, to which a sweep adds its events"
+        raise ValueError(f"{wanted}; got {directory}, whose log.jsonl is not of a sweep")
 
 
 @contextmanager
@@ -93,8 +101,8 @@ def status(directory, verify=False):
 
     Failed are those left whose last try failed; damaged those with other content than they were
     written with, or another block's, looked at where a length is not as logged or, with `verify`,
-    in all. Raises
-    TypeError or ValueError where `directory` is none or holds no sweep.
+    in all. Raises TypeError or ValueError where `directory` is none or holds no sweep, and OSError
+    where it cannot be read.
     """
     directory, verify = as_folder(directory), require_flag("verify", verify)
     names, sizes = _planned(directory), _sizes(directory)
@@ -144,10 +152,22 @@ def _planned(directory):
 
 
 def _plans(directory):
-    plans = sorted(directory.glob("plan-*.json"))
+    plans = sorted(directory.glob(PLANS))
     if not plans:
+        _require_readable(directory)
         raise ValueError(f"directory must hold a sweep, got {directory} without a plan")
     return plans
+
+
+def _require_readable(directory):
+    """Raise OSError for a folder that cannot be read, in which a search finds nothing."""
+    try:
+        os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):  # which hold no sweep
+        pass
+    except OSError as error:
+        wanted = "directory must be a folder that can be read"
+        raise OSError(f"{wanted}, got {directory}: {error.strerror}") from error
 
 
 def _names(plan):

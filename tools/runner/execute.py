@@ -24,7 +24,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(notebook, target, values):
-    """Run `notebook` with the parameters `values`; exits with a sentence where it fails."""
+    """Run `notebook` with the parameters `values`; exits with a sentence where it fails.
+
+    So it does where a cell ended it early, of which papermill and the kernel make a success.
+    """
     folder = os.environ["JUPYTER_RUNTIME_DIR"]
     sockets = {"transport": "ipc", "ip": f"{folder}/k"}  # files: ports would be raced for
     config = Config(
@@ -32,11 +35,12 @@ def execute(notebook, target, values):
         NotebookClient={"extra_arguments": ["--IPKernelApp.extra_extensions=runner.explain"]},
     )
     try:
-        papermill.execute_notebook(
+        book = papermill.execute_notebook(
             _literal(notebook),
             _literal(target),
             parameters=values,
             kernel_name="python3",
+            language="python",  # which a notebook need not say
             progress_bar=False,
             cwd=str(Path(notebook).parent),
             config=config,
@@ -45,6 +49,20 @@ def execute(notebook, target, values):
         sys.exit(_failure(error))
     except DeadKernelError as error:
         sys.exit(f"{error}: out of memory, or killed from outside")
+    require_all_run(book)
+
+
+def require_all_run(book):
+    """Exit with a sentence unless every cell of an executed notebook has run to its end."""
+    for number, cell in enumerate(_with_code(book), start=1):
+        ended = [out for out in cell.outputs if out.output_type == "error"]
+        if ended or cell.execution_count is None:
+            what = f"ended the notebook with {ended[0].ename}" if ended else "has not run"
+            sys.exit(f"cell {number} {what}, and all cells must run:\n{cell.source.rstrip()}")
+
+
+def _with_code(book):
+    return [cell for cell in book.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
 def _literal(path):

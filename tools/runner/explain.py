@@ -6,9 +6,11 @@
         error = 0.0314
 
 Parts that have a value are evaluated again for the message, after the failure, not before.
+And `exit()` ends a cell as `sys.exit()` does, where IPython would end the kernel some time later.
 """
 
 import ast
+import sys
 import textwrap
 
 LIMIT = 600  # characters of a value that are shown
@@ -110,3 +112,5 @@ def _shown(value):
 def load_ipython_extension(shell):
     shell.user_ns_hidden[CALLED] = shell.user_ns[CALLED] = explain
     shell.ast_transformers.append(Explained())
+    for name in ("exit", "quit"):
+        shell.user_ns_hidden[name] = shell.user_ns[name] = sys.exit

@@ -20,17 +20,21 @@ from runner.publish import publish
 from runner.sources import digest, package_hash
 
 TIMED = "14-"  # measures times, and so runs alone
-# What a user's environment may not tell a kernel: to skip the checks, and where to look for what.
-NOT_FOR_KERNELS = ("PYTHONOPTIMIZE", "PYTHONSAFEPATH", "JUPYTER_PATH")
+# What a user's environment may not tell a kernel: how to run Python, as to skip the checks, to run
+# a file first or to make errors of warnings; where to look for what; where to draw.
+NOT_FOR_KERNELS = ("PYTHON", "JUPYTER_PATH", "MPLBACKEND")
+# But where Python and its packages are, and where its compiled files go, changes no result.
+PLACES = ("HOME", "USERBASE", "NOUSERSITE", "DONTWRITEBYTECODE", "PYCACHEPREFIX")
+FOR_KERNELS = tuple(f"PYTHON{place}" for place in PLACES)
 PLAIN = "matplotlibrc"  # an empty one, instead of the user's: figures are the same for all
-SHORT = 80  # bytes of a folder for sockets, whose paths must have less than 104
 
 
 class Job:
     """One notebook with one set of parameters: where it runs, and where its results go.
 
     With the default parameters the tables go to data/, the figures to figures/ and the executed
-    copy to notebooks/rendered/; with others all go to build/runs/NN-hash/.
+    copy to notebooks/rendered/; with others all go to build/runs/NN-hash/. What a failed run made
+    goes to a folder of its own in build/failed/.
     """
 
     def __init__(self, notebook, values, full, committed):
@@ -49,31 +53,53 @@ class Job:
         self.target = ROOT if committed else ROOT / "build" / "runs" / f"{number}-{self.hash[:8]}"
         self.rendered = self.target / ("notebooks/rendered" if committed else "")
         self.rendered /= f"{self.name}.ipynb"
-        self.kept = ROOT / "build" / "failed" / self.name if committed else self.target
+        self.kept = ROOT / "build" / "failed" / (self.name if committed else self.target.name)
         self.failed = self.kept / f"{self.name}.failed.ipynb"
         self.stamp = ROOT / "build" / "stamps" / f"{self.name}.txt"
+        self.staging = self.sockets = None  # its folders, while it runs
+        self.place = None  # of what it made, once that is there
+        self.note = None  # what is to be said of a run that succeeded
 
     def is_done(self):
         """Whether the last good run was of this notebook and package, and all it made is there.
 
         That it is there is enough: git may have brought a table of another machine in its place.
         """
-        if not (self.committed and self.rendered.exists() and self.stamp.exists()):
+        if not (self.committed and self.rendered.exists()):
             return False
-        stamped, *made = self.stamp.read_text(encoding="utf-8", errors="replace").split("\n")
+        try:
+            stamp = self.stamp.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # as of a first run
+            return False
+        stamped, *made = stamp.split("\n")
         return stamped == self.hash and all((ROOT / name).exists() for name in made)
 
     def start(self, timeout):
-        """Start the run in a process of its own, which may take `timeout` seconds."""
+        """Start the run in a process of its own, which may take `timeout` seconds.
+
+        Raises OSError, nothing left behind. Let no signal disturb it.
+        """
         self.began, self.timeout = time.time(), timeout
-        self.place = None  # of what it made, once that is there
+        try:
+            self._make_folders()
+            self._start_process()
+        except OSError:
+            self.discard()
+            raise
+        self.said = deque(maxlen=40)  # its last lines, in memory: a disk may be full
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
+
+    def _make_folders(self):
         (ROOT / "build").mkdir(exist_ok=True)
         prefix = f"{self.name[:2]}-{processes.OWNER}-"
         self.staging = Path(tempfile.mkdtemp(prefix=prefix, dir=ROOT / "build"))
         self.there = self.staging / "there"  # while nobody removed the folder, or made it anew
         self.there.touch()
-        self.sockets = tempfile.mkdtemp(prefix="k", dir=_short_folder())
+        self.sockets = processes.sockets_folder()
         Path(self.sockets, PLAIN).touch()
+
+    def _start_process(self):
         self.executed = self.staging / f"{self.name}.ipynb"
         given = [json.dumps(self.values), json.dumps(self.made)]
         self.process = subprocess.Popen(
@@ -82,23 +108,21 @@ class Job:
             stdin=subprocess.PIPE,  # that it ends with this process: see processes
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )
-        self.said = deque(maxlen=40)  # its last lines, in memory: a disk may be full
-        self.listener = threading.Thread(target=self._listen, daemon=True)
-        self.listener.start()
 
     def _environment(self):
-        kept = os.environ.keys() - set(NOT_FOR_KERNELS)
-        return {name: os.environ[name] for name in kept} | {
+        kept = {name: value for name, value in os.environ.items() if _is_for_kernels(name)}
+        return kept | {
             "LCT_LAB_OUT": str(self.staging),
             "LCT_LAB_PREFIX": self.prefix,
             "JUPYTER_PREFER_ENV_PATH": "1",
             "MATPLOTLIBRC": f"{self.sockets}/{PLAIN}",
             "JUPYTER_RUNTIME_DIR": self.sockets,
             "IPYTHONDIR": f"{self.sockets}/i",  # not the user's start-up files, nor their history
+            "PYTHONUTF8": "1",  # the encoding of files, whatever the user's locale
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}",
         }
 
@@ -142,8 +166,8 @@ class Job:
         return error
 
     def discard(self):
-        shutil.rmtree(self.staging, ignore_errors=True)
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        for folder in filter(None, (self.staging, self.sockets)):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _made(self, target):
         """{table or figure that the run made: its place in the folder `target`}"""
@@ -152,21 +176,27 @@ class Job:
         return {path: target / path.relative_to(self.staging) for path in whole}
 
     def _of_others(self):
-        """What is wrong where it made a table or figure with another notebook's number, or None."""
-        number = f"{self.name[:2]}-"
-        others = [path.name for path in self._made(self.target) if not path.name.startswith(number)]
+        """What is wrong where a table or figure has the name of another run's, or None."""
+        start, long = f"{self.name[:2]}-{self.prefix}", f"{self.name[:2]}-full-"
+        made = [path.name for path in self._made(self.target)]
+        others = [name for name in made if not name.startswith(start)]
         if others:
-            return f"the names of what it makes must begin with {number}, got {', '.join(others)}"
+            return f"the names of what it makes must begin with {start}, got {', '.join(others)}"
+        others = [] if self.prefix else [name for name in made if name.startswith(long)]
+        if others:
+            return f"only what a long run makes may begin with {long}, got {', '.join(others)}"
         return None
 
     def _publish(self):
         made = self._made(self.target)
         publish(made | {self.executed: self.rendered})
         self.place = self.target
-        self.failed.unlink(missing_ok=True)
+        shutil.rmtree(self.kept, ignore_errors=True)
         if self.committed:
-            shutil.rmtree(self.kept, ignore_errors=True)
-            self._stamp(made.values())
+            try:
+                self._stamp(made.values())
+            except OSError as error:
+                self.note = f"all is in place, but it will run again next time: {error}"
 
     def _stamp(self, made):
         """Note what a good run was of, and where what it made is: see `is_done`."""
@@ -182,10 +212,8 @@ class Job:
             self.place = self.kept
 
 
-def _short_folder():
-    """The folder for temporary files, or /tmp where its path is too long for one of a socket."""
-    folder = tempfile.gettempdir()
-    return folder if len(os.fsencode(folder)) <= SHORT else "/tmp"
+def _is_for_kernels(name):
+    return name in FOR_KERNELS or not name.startswith(NOT_FOR_KERNELS)
 
 
 def _unwritten(error):
@@ -208,8 +236,9 @@ def run(jobs, workers, timeout):
         while waiting or running:
             while waiting and _may_start(waiting[0], running, workers):
                 job = waiting.pop(0)
-                job.start(timeout)
-                running.append(job)
+                with processes.undisturbed():  # until it is among those that are stopped
+                    job.start(timeout)
+                    running.append(job)
             time.sleep(0.05)
             if parent and os.getppid() != parent:
                 raise processes.Stopped(signal.SIGHUP)  # make is dead
@@ -217,9 +246,10 @@ def run(jobs, workers, timeout):
                 failures += _report(job, job.finish())
                 running.remove(job)
     finally:
-        for job in running:
-            job.stop()
-            job.discard()
+        with processes.undisturbed():
+            for job in running:
+                job.stop()
+                job.discard()
     print(f"{len(jobs) - failures} of {len(jobs)} notebooks in {time.time() - began:.0f} s")
     return failures
 
@@ -236,7 +266,7 @@ def _may_start(job, running, workers):
 def _report(job, error):
     spent = time.time() - job.began
     print(f"{'FAILED' if error else 'ok':6} {spent:6.1f} s  {job.name}", flush=True)
-    for line in (error or "").splitlines():
+    for line in (error or job.note or "").splitlines():
         print(f"       {line}")
     if job.place not in (None, ROOT):
         print(f"       what it made is in {job.place.relative_to(ROOT)}")

@@ -10,11 +10,23 @@ import sys
 def code_cells(path):
     """The code cells of a notebook: a list of (source, tags)."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = (cell for cell in cells if cell["cell_type"] == "code")
+        book = json.loads(path.read_text(encoding="utf-8"))
+        _require_runnable(book)
+        code = (cell for cell in book["cells"] if cell["cell_type"] == "code")
         return [("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in code]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         sys.exit(f"{path} must be a notebook, and cannot be read as one: {error!r}")
+
+
+def _require_runnable(book):
+    """Raise an error of some kind where papermill would, with its stack."""
+    for name in ("metadata", "nbformat"):
+        if name not in book:
+            raise KeyError(name)
+    for cell in book["cells"]:
+        "".join(cell["source"]).encode()  # half of a pair of surrogates cannot be written
+        if not isinstance(cell["metadata"].get("tags", []), list):
+            raise TypeError("the tags of a cell must be a list")
 
 
 def parameters(path):
@@ -41,6 +53,7 @@ def parse(text, known, name):
     Words are split and quoted as in a shell. Exits with a sentence on anything that the notebook
     called `name`, with the parameters `known`, does not have or cannot take.
     """
+    require_text("P", text)
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -57,6 +70,14 @@ def parse(text, known, name):
             sys.exit(f"P must give each parameter once, got {key} twice, in {text!r}")
         values[key] = _converted(value, key, known[key], name)
     return values
+
+
+def require_text(name, value):
+    """Exit with a sentence unless the value of `name` can be written, as in an executed copy."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        sys.exit(f"{name} must be text in UTF-8, got {value!r}")
 
 
 def _converted(value, key, default, name):

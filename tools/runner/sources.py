@@ -1,7 +1,8 @@
 """What a notebook's results depend on: itself, what it imports, the pinned versions, the runner.
 
 Imports are followed in the source, wherever they stand, also inside functions; nothing is run.
-A folder of the package counts as one piece, and of `benchmarks/` a notebook has what it imports.
+A folder of the package counts as one piece. Of other modules, beside the notebook or elsewhere in
+the project, a notebook has what it imports; of a package of them all.
 """
 
 import ast
@@ -31,18 +32,24 @@ def package_hash(notebook, root=ROOT):
 
 
 def uses(notebook, root=ROOT):
-    """The files of the package and of benchmarks/ that a notebook imports, directly or not."""
+    """The files of the project that a notebook imports, directly or not."""
+    folders = _searched(notebook, root)
     try:
         code = "\n".join(_plain(source) for source, _ in code_cells(notebook))
-        todo = _files(imported(ast.parse(code), PACKAGE), root)
+        todo = _files(imported(ast.parse(code), PACKAGE), root, folders)
     except SyntaxError:  # the kernel will say where
         todo = set((root / PACKAGE).rglob("*.py"))
     found = set()
     while todo:
         path = todo.pop()
         found.add(path)
-        todo |= _files(_imported_by(path, root), root) - found
+        todo |= _files(_imported_by(path, folders), root, folders) - found
     return found
+
+
+def _searched(notebook, root):
+    """Where a notebook may find modules of the project; the innermost folders come first."""
+    return (notebook.parent, root / "benchmarks", root / "tools", root)
 
 
 def _plain(source):
@@ -51,9 +58,14 @@ def _plain(source):
 
 
 @cache
-def _imported_by(path, root):
-    within = ".".join(path.relative_to(root).parent.parts)
-    return frozenset(imported(ast.parse(path.read_text(encoding="utf-8")), within))
+def _imported_by(path, folders):
+    """The dotted names that the module at `path` imports; none where the kernel will say why."""
+    folder = next(folder for folder in folders if path.is_relative_to(folder))
+    within = ".".join(path.relative_to(folder).parent.parts)
+    try:
+        return frozenset(imported(ast.parse(path.read_bytes()), within))
+    except (SyntaxError, ValueError):  # the latter of bytes that are no text
+        return frozenset()
 
 
 def imported(tree, within):
@@ -89,15 +101,16 @@ def _absolute(node, within):
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
-def _files(names, root):
-    """The files behind dotted names; those of other packages have none here."""
+def _files(names, root, folders):
+    """The files behind dotted names; those of packages that are installed have none here."""
     found = set()
     for name in names:
         first, _, rest = name.partition(".")
         if first == PACKAGE:
             found |= _package_files(rest.partition(".")[0], root)
-        else:
-            found.add(root / "benchmarks" / f"{first}.py")
+        elif first:  # a relative import outside of a package has none, and fails
+            for folder in folders:
+                found |= {folder / f"{first}.py", *(folder / first).rglob("*.py")}
     return {path for path in found if path.is_file()}
 
 
