@@ -57,7 +57,8 @@ def bands(s, coupling, laws, weight, batch, errors):
             rms = of_energy(s, coupling.matrix(s), group, law, weight, rms)
             median = max(median, coupling.alone(s))
         else:
-            rms = max(rms, over_starts(s, coupling.matrix(s), group, law, weight, batch))
+            wider = over_starts(s, coupling.matrix(s), group, law, weight, batch)
+            rms, median = max(rms, wider), max(median, wider)
         difference = of_difference(s, law, weight, batch)
         median = max(median, difference / NORMAL_MEDIAN, ERRORS * errors[group])
         found[group] = max(rms, difference), median
@@ -141,13 +142,17 @@ def of_energy(s, matrix, group, law, weight, band):
 
 
 def over_starts(s, matrix, group, law, weight, batch):
-    """How much the rms of a1 or a3 gains at large batches since |P|² differs between starts.
+    """How much the rms of a1 or a3 gains at large batches since starts differ.
 
-    Its relative variance is 2/N at random frequencies, and less on a grid.
+    |P|² has the relative variance 2 κ/N at random frequencies, and less on a grid. And where x_0 is
+    correlated with later samples, r_n its correlation with x_n, what x_0 meets has a mean over
+    signals: the square of it is Σ r_n²/N of its mean square, Σ r_n² = (κ - 1)/2.
     """
     of_a1 = 2 * s.signal.first_variance * s.a1 * s.a4**2 * matrix.column
     part = {"a1": of_a1, "a3": 2 * s.a3 * matrix.row}[group]
-    missing = (1 - 1 / batch) * 2 / s.n * part**2
+    met = sum(value for name, value in law.square.items() if name.startswith("x_0 and"))
+    colour = s.signal.colour
+    missing = (1 - 1 / batch) / s.n * (2 * colour * part**2 + (colour - 1) / 2 * met)
     square = _average(total(law.mean_square(batch)), weight)
     return OVER_STARTS * _widening(missing, square, weight)
 

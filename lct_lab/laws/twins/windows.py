@@ -12,6 +12,7 @@ from lct_lab.laws.twins.starts import ENTRIES, Median
 ONE_BY_ONE = 32  # windows of each start, and the most of a batch that are added up one by one
 WORK = 2**26  # samples times frequencies times windows times starts: a few tenths of a second
 SHORTEST = 256  # samples of a start, at least: what is coloured needs some resolution
+FEW = 4  # windows of a batch: the median of a mean of two products is far from that of one
 EVERY = slice(None)
 
 
@@ -31,11 +32,12 @@ class Windows:
         """The `Median` over starts and batches of the median entry's |mean of Σ (u·x)(v·x)|.
 
         Averaging leaves what every signal makes alike where w̃_k meets w_k, which fewer do at a
-        larger size, `share` of those here. As much is left here of a batch smaller by that share.
+        larger size, `share` of those here. As much is left here of a batch smaller by that share,
+        which of `FEW` would have another shape: of these nothing is left that shows.
         """
         factors = [self._product(parts) for parts in vectors]
         values = sum(u * v for u, v in zip(factors[::2], factors[1::2], strict=True))
-        shown, averaged = self.seen.shape[2], max(1, round(share * batch))
+        shown, averaged = self.seen.shape[2], max(min(batch, FEW), round(share * batch))
         scale = math.sqrt(averaged / batch)
         whole = shown // averaged * averaged
         of_batches = values[:, :whole].reshape(-1, self.m, whole // averaged, averaged)
