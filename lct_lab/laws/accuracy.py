@@ -16,7 +16,7 @@ from lct_lab.laws.twins.starts import SHORTEST
 
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
-SPIKES, SPIKES_MEDIAN = 0.006, 0.015  # of a table, times its excess kurtosis: windows unlike others
+SPIKES, SPIKES_MEDIAN = 0.009, 0.02  # of a table, times its excess kurtosis: windows unlike others
 TABLE_SHARED = 0.2  # of what a large batch leaves of a table, where that is derived
 SPIKES_SHARED = 0.015  # of it, times the excess kurtosis
 RESOLVED = 3.0  # of a table: κ over the smaller of N and M, which have to resolve its spectrum
@@ -26,7 +26,7 @@ ABOUT_MEDIAN, TORN_DRAWS = (0.47, 0.53), 8192
 UNEVEN = 1.5  # of a median of a table, times the variance of the energy along its windows
 TILT = 0.35  # of a table on a grid, times what one half of the windows is louder than the other
 LOUDNESS = 1.3  # of a table, times what the rms gains as its windows differ in energy
-OVER_STARTS = 1.5  # of what the rms of a1 and a3 gains as |P|² differs between starts
+OVER_STARTS = 2.0  # of what the rms of a1 and a3 gains as |P|² differs between starts
 SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
 ONE_X0 = 0.64  # of the median where one sample alone makes it, times that share squared

@@ -22,11 +22,12 @@ from lct_lab.laws.medians import (
 )
 from lct_lab.laws.scalars import total
 from lct_lab.laws.setting import describe
-from lct_lab.laws.twins import ONE_BY_ONE, small
+from lct_lab.laws.twins import small
 from lct_lab.laws.twins.products import error_of_median
 from lct_lab.laws.twins.starts import Median
 
 MEASURED = "windows"  # the term of a floor that is
+NORMAL = 16  # windows whose mean is nearly normal, where it is not measured one by one
 TINY = 1e-300  # so that nothing over nothing is nothing
 
 
@@ -71,7 +72,7 @@ def medians_of(s, twin, coupling, batch):
     None of small batches, which are not normal, nor of a smaller start. Those of a2 and a4 are sums
     of many samples, and stay as `medians` has them.
     """
-    if batch <= ONE_BY_ONE or not is_whole(twin, s):
+    if batch < NORMAL or not is_whole(twin, s):
         return {}
     rng = np.random.default_rng(0)
     s = with_drawn_amplitudes(s, rng) if np.size(s.a1) > 1 else s
