@@ -191,16 +191,24 @@ def test_batches_of_windows_that_overlap_are_refused(hop):
     signal = autoregression(0.5, 1, 4000)[0]
     rows = np.lib.stride_tricks.sliding_window_view(signal, 128)[::hop]
     with pytest.raises(
-        ValueError, match="^signal must be of rows that are unlike the next.*0.[89]"
+        ValueError, match="^signal must be of rows that are unlike those nearby.*0.[89]"
     ):
         laws.predict(128, 128, signal=rows, batch=8)
     laws.predict(128, 128, signal=rows)
     laws.predict(128, 128, signal=np.random.default_rng(0).permutation(rows), batch=8)
 
 
+def test_windows_that_overlap_are_refused_also_where_channels_take_turns():
+    channels = autoregression(0.5, 3, 2000)
+    of_channels = [np.lib.stride_tricks.sliding_window_view(c, 128)[::8] for c in channels]
+    rows = np.stack(of_channels, axis=1).reshape(-1, 128)
+    with pytest.raises(ValueError, match="^signal must be of rows that are unlike those nearby"):
+        laws.predict(128, 128, signal=rows, batch=8)
+
+
 def test_rows_that_come_twice_in_a_row_are_refused():
     rows = np.repeat(np.random.default_rng(0).standard_normal((200, 64)), 2, axis=0)
-    with pytest.raises(ValueError, match="^signal must be of rows that are unlike the next"):
+    with pytest.raises(ValueError, match="^signal must be of rows that are unlike those nearby"):
         laws.predict(64, 64, signal=rows, batch=2)
 
 

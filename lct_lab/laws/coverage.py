@@ -24,7 +24,8 @@ CERTAIN = 4  # standard errors of either
 ENOUGH = 8  # windows from which they are compared
 POWERS = 1e40  # of samples: the laws have products of six of them, and of sizes
 SHARED, SHARED_POWER = 0.5, 8  # of a line: the share that all windows have alike, and its power
-ALIKE = 0.4  # correlation of a row's power with the next one's: they overlap by two thirds
+ALIKE = 0.4  # correlation of a row's power with another's: they overlap by two thirds
+NEARBY = 8  # rows on from a row, in which such another is looked for
 WINDOWS = 32  # of a table for a grid that folds the samples, at least
 LARGEST = 1e10  # of amplitudes: the spread of squared gradients has their sixteenth power
 LARGEST_GRID = 2**22  # samples of a start on a grid, whose sums run over all of them
@@ -105,9 +106,10 @@ def without_repeats(x):
 
 
 def require_unlike(x, batch):
-    """Raise ValueError where a row of a batch is much like the next, as of windows that overlap.
+    """Raise ValueError where a row of a batch is much like one nearby, as of windows that overlap.
 
-    By the correlation of |X|² with that of the next row, over frequencies of unit mean power.
+    By the correlation of |X|² with that of the next row, or of the next but one and so on, as where
+    channels take turns; over frequencies of unit mean power.
     """
     if batch == 1 or len(x) < ENOUGH:
         return
@@ -115,9 +117,10 @@ def require_unlike(x, batch):
     power = power / np.maximum(power.mean(axis=0), power.mean() / POWERS)
     off = power - power.mean(axis=0)
     whole = np.mean(off**2)
-    alike = np.mean(off[1:] * off[:-1]) / whole if whole else 1.0
+    nearby = range(1, min(NEARBY, len(x) // 2) + 1)
+    alike = max(np.mean(off[lag:] * off[:-lag]) for lag in nearby) / whole if whole else 1.0
     if alike > ALIKE:
-        expected = "of rows that are unlike the next, which the laws cover in batches"
+        expected = "of rows that are unlike those nearby, which the laws cover in batches"
         seen = f"ones whose spectra have a correlation of {alike:.2f}; shuffle the rows"
         raise ValueError(f"signal must be {expected}, got {seen}")
 

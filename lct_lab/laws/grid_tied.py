@@ -54,7 +54,7 @@ def y0_on_both_sides(s, near):
 
 def small_sizes(s, group):
     """How far off the laws are at small sizes, as measured just above N = M."""
-    return 2.5 / s.n
+    return 2.3 / s.n * (1 + 14 / s.n)
 
 
 def crowding(s):
