@@ -54,6 +54,13 @@ def test_trained_tables_have_room_and_their_times_are_exempt():
     assert "time_s" in differs("12-codes.csv", time_s=[7.0, 9.0])
 
 
+def test_the_steps_of_a_slow_training_have_room_and_those_of_a_fast_one_none():
+    assert differs("09-steps.csv", scale=[1.0, 1024.0]) is None
+    assert "scale" in differs("09-steps.csv", scale=[1.0, 1200.0])
+    assert "count" in differs("09-steps.csv", count=[3, 5])
+    assert "gap" in differs("09-steps.csv", gap=[1.0, 1.0])
+
+
 def test_rows_and_columns_must_be_the_same():
     assert compare_tables.difference("t.csv", TABLE, TABLE.iloc[:1])
     assert compare_tables.difference("t.csv", TABLE, TABLE.rename(columns={"gap": "gaps"}))
