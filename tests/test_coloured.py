@@ -220,3 +220,46 @@ def test_a_band_says_how_far_windows_of_unequal_loudness_lead_astray():
     found = comparison.judged(raw, law)
     assert not (found["verdict"] == "outside").any(), found
     assert np.sqrt(np.mean(raw.query("group == 'w2'")["rms"] ** 2)) > 1.08 * law.loc["w2", "rms"]
+
+
+WHITE = np.random.default_rng(5).standard_normal((400, 256))
+TEMPLATE = np.random.default_rng(6).standard_normal(256)
+SIGNS = np.random.default_rng(7).choice([-1.0, 1.0], (400, 1))
+PHASES = np.random.default_rng(8).uniform(0, 2 * np.pi, (400, 1))
+
+
+@pytest.mark.parametrize(
+    "windows, batch",
+    [
+        (TEMPLATE * SIGNS + 0.3 * WHITE, 32),  # one shape of either sign
+        (TEMPLATE + 0.05 * WHITE[:4], 4),  # few windows, nearly equal
+        (WHITE[np.random.default_rng(9).integers(20, size=1000)], 32),  # drawn from twenty
+    ],
+)
+def test_windows_more_alike_than_noise_are_refused_in_batches(windows, batch):
+    with pytest.raises(ValueError, match="no more alike than noise of their spectrum"):
+        laws.predict(256, 256, init="shuffled", signal=windows, batch=batch)
+    assert np.isfinite(
+        laws.predict(256, 256, init="shuffled", signal=WHITE, batch=batch)["rms"]
+    ).all()
+
+
+@pytest.mark.parametrize("bin_", [30, 30.5, 32, 128])
+@pytest.mark.parametrize("init", ["random", "jittered", "orthogonal"])
+def test_a_tone_is_refused_where_frequencies_keep_apart(bin_, init):
+    tone = 0.8 * np.cos(2 * np.pi * bin_ / 256 * np.arange(256) + PHASES)
+    with pytest.raises(ValueError, match="noise without a tone"):
+        laws.predict(256, 64, init=init, signal=WHITE + tone)
+    laws.predict(256, 64, init="shuffled", signal=WHITE + tone)
+    laws.predict(256, 64, init=init, signal=autoregression(0.9, 400, 256))
+
+
+@pytest.mark.parametrize("place", [0, 1, 31])
+def test_a_spike_in_a_short_window_is_refused(place):
+    with pytest.raises(ValueError, match="without spikes"):
+        laws.predict(32, 32, signal=np.eye(32)[[place]])
+
+
+def test_means_on_a_folded_grid_are_rougher_of_few_windows():
+    few, many = (laws.predict(256, 64, init="orthogonal", signal=WHITE[:w]) for w in (32, 400))
+    assert few.band["a1"] > 1.5 * many.band["a1"]

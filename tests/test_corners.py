@@ -162,3 +162,23 @@ def test_windows_that_begin_with_nothing_have_no_gradient_of_a1(kind):
         law = laws.predict(64, 48, init=init, tied=tied, signal=x)
     assert (law.loc["a1", ["mean", "rms", "median_abs"]] == 0).all()
     assert np.isfinite(law.drop(columns="law").to_numpy(float)).all()
+
+
+@pytest.mark.parametrize(
+    "n, m, asked",
+    [
+        (33, 32, dict(init="jittered", batch=33)),  # n = M is its own mirror image
+        (65, 64, dict(init="jittered", batch=1000)),
+        (32, 128, dict(tied=True, amplitudes=(1, 0.01, 1, 100))),  # x_0 on both sides
+        (64, 32, dict(init="jittered", tied=True, amplitudes=(30, 1, 1, 1), signal="normal")),
+        (32, 32, dict(tied=True, amplitudes=(10, 1, 10, 1), signal="normal", batch=32)),
+        (200, 65, dict(init="shuffled", amplitudes=(1, 5, 5, 1))),
+    ],
+)
+def test_bands_hold_at_borders_and_far_amplitudes(n, m, asked):
+    law, found = laws.predict(n, m, **asked), probe(n, m, inits=1500, seed=9, **asked)
+    for group, own in found.groupby("group"):
+        square = own["rms"] ** 2
+        error = square.std() / 1500**0.5 / square.mean() / 2
+        ratio = square.mean() ** 0.5 / law.rms[group]
+        assert abs(ratio - 1) < law.band[group] + 4 * error, (group, ratio)

@@ -466,7 +466,7 @@ def test_a_rules_formula_and_latex_say_what_it_computes(name):
         (dict(signal=np.ones((3, 99))), "windows of n"),
         (dict(signal=[1.0]), r"windows of n = 100 samples, got shape \(1, 1\)"),
         (dict(signal=np.ones((2, 3, 100))), "windows of n"),
-        (dict(signal=np.zeros((3, 100))), "not all zero"),
+        (dict(signal=np.zeros((3, 100))), "at its largest, got 0"),
     ],
 )
 def test_what_is_not_covered_raises_with_the_range_alone(change, word, recwarn):

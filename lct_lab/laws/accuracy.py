@@ -7,6 +7,7 @@ and what widens it. Bands of rms and mean are relative to the rms, those of medi
 import numpy as np
 
 from lct_lab.init import FREQUENCIES
+from lct_lab.laws import tied
 from lct_lab.laws.coverage import PIECES
 from lct_lab.laws.floors import MEASURED
 from lct_lab.laws.medians import UNKNOWN
@@ -24,10 +25,13 @@ DIFFERENCE = 2.0  # how many times that a mean misses which is the difference of
 CORNER = 0.4  # of the share that x_0 and y_0 have in a frequency's gradient, plus that squared
 ABOUT_MEDIAN, TORN_DRAWS = (0.47, 0.53), 8192  # quantiles of the energy of drawn batches
 UNEVEN = 1.5  # of a median of a table, times the variance of the energy along its windows
+QUIETEST = 0.04  # of the energy of the louder half, for the quieter one
 TILT = 0.35  # of a table on a grid, times what one half of the windows is louder than the other
 LOUDNESS = 1.3  # of a table, times what the rms gains as its windows differ in energy
 OVER_STARTS = 2.0  # of what the rms of a1 and a3 gains as |P|² differs between starts
-SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
+SHOWS = 0.02  # of an rms, from where on what is missing in it was seen
+FARTHER = 1.25  # times what is missing in an rms, which is itself known to a quarter
+FEW_WINDOWS = 2.0  # standard errors of what few windows leave of a1 and a3 where samples fold
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
 ONE_X0 = 0.64  # of the median where one sample alone makes it, times that share squared
 NORMAL_MEDIAN = 0.6745  # the median of |Z|, Z normal of variance 1
@@ -51,13 +55,16 @@ def bands(s, coupling, laws, weight, batch, errors):
             wider = of_frequency(s, coupling, law, weight, batch)
             if batch > 1 and MEASURED not in law.floor:
                 wider = wider + of_floor(left_out[group], law, weight, batch)
+            if "w2" not in laws and (s.jitter or not coupling.on_grid):
+                wider = max(wider, of_both_sides(s, law, weight, batch))
             rms, median = max(rms, wider), max(median, wider)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2, coupling.alone(s))
         elif group in ("a2", "a4"):
             rms = of_energy(s, coupling.matrix(s), group, law, weight, rms)
-            median = max(median, coupling.alone(s))
+            median = max(median, coupling.alone(s), (1 - 1 / batch) * rms)
         else:
             wider = over_starts(s, coupling.matrix(s), group, law, weight, batch)
+            wider = max(wider, coupling.on_grid * of_few_windows(s, batch))
             rms, median = max(rms, wider), max(median, wider)
         difference = of_difference(s, law, weight, batch)
         median = max(median, difference / NORMAL_MEDIAN, ERRORS * errors[group])
@@ -97,7 +104,7 @@ def tilt(s):
     """How far off a law is on a grid, whose jitter leaves more of later samples, if one half of the
     windows is louder than the other."""
     low, high = sorted(half.mean() for half in np.array_split(s.signal.windows**2, 2, axis=1))
-    return TILT * float(high / max(low, SHOWS * high) - 1)
+    return TILT * float(high / max(low, QUIETEST * high) - 1)
 
 
 def uneven(s):
@@ -131,11 +138,32 @@ def of_floor(left_out, law, weight, batch):
     return _widening((1 - 1 / batch) * left_out, square, weight)
 
 
+def of_both_sides(s, law, weight, batch):
+    """How much larger the rms of a tied frequency's gradient is by x_0, or ζ, on both sides.
+
+    That has the mean square E x_0⁴/σ_0⁴ times what it leaves over many signals.
+    """
+    kurtosis = s.signal.first_fourth / (s.signal.first_variance**2 or 1.0)
+    square = _average(total(law.mean_square(batch)), weight)
+    return FARTHER * _widening(kurtosis * tied.corners_together(s) / batch, square, weight)
+
+
+def of_few_windows(s, batch):
+    """How far off the mean of a1 or a3 is where x_0 meets folded samples in a few windows only.
+
+    All starts of an exact grid are one: nothing but the windows averages over that product.
+    """
+    if s.signal.windows is None or s.jitter or s.n <= s.m:
+        return 0.0
+    windows = len(s.signal.windows)
+    return FEW_WINDOWS * (min(batch, windows) / windows) ** 0.5
+
+
 def of_energy(s, matrix, group, law, weight, band):
     """The band of the rms of a2 or a4: what its law leaves out, where that shows."""
     missing = {"a2": missing_in_a2, "a4": missing_in_a4}[group](s, matrix)
     square = _average(total(law.square), weight)
-    more = _widening(missing, square, weight)
+    more = FARTHER * _widening(missing, square, weight)
     rough = _widening(of_rough(s, matrix, group), square, weight)
     band = band + (rough > SLIGHT) * rough
     return max(band, (more > SHOWS) * more)

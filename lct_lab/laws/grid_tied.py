@@ -71,7 +71,7 @@ def floor_left_out(s, laws):
     """{group: what may be missing in its floor}: as untied, of both sides together."""
     both = np.sqrt(shuffled.y0_together(s)) + np.sqrt(shuffled.x0_together(s))
     corner = 1.5 * grid.not_mean(s, power=2) * both**2
-    return {"w1": corner + 2 * np.sqrt(corner * total(laws["w1"].floor))}
+    return {"w1": corner + 2 * np.sqrt(corner * np.maximum(total(laws["w1"].floor), 0.0))}
 
 
 def meetings(ratio):

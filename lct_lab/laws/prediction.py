@@ -56,7 +56,7 @@ def predict(
         signal = np.atleast_2d(require_samples(signal))
     key = (n, m, init, tied, amplitudes, batch, bool(terms), _fingerprint(signal))
     if key not in _KNOWN:
-        moments = _moments(signal, n, m, init, batch)
+        moments = _moments(signal, n, m, init, tied, batch)
         _KNOWN[key] = _predicted(n, m, init, tied, amplitudes, moments, batch, terms)
         while len(_KNOWN) > REMEMBERED:
             del _KNOWN[next(iter(_KNOWN))]
@@ -125,7 +125,7 @@ def _columns(kind, terms, weight):
     return {f"{kind}: {name}": float(np.sum(weight * value)) for name, value in terms.items()}
 
 
-def _moments(signal, n, m, init, batch):
+def _moments(signal, n, m, init, tied, batch):
     """The moments of a signal that the laws cover, a name or windows of n samples."""
     if isinstance(signal, str):
         return describe(signal)
@@ -133,11 +133,12 @@ def _moments(signal, n, m, init, batch):
         raise ValueError(f"signal must have windows of n = {n} samples, got shape {signal.shape}")
     coverage.require_powers(signal)
     signal = coverage.without_repeats(signal)
-    moments = describe(signal)
     coverage.require_stationary(signal)
     coverage.require_many(signal, n, m, init)
     coverage.require_unlike(signal, batch)
-    return moments
+    coverage.require_different(signal, batch)
+    coverage.require_broad(signal, init, tied)
+    return describe(signal)
 
 
 def _require_covered(n, m, init, tied, batch):
