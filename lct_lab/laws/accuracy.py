@@ -29,8 +29,9 @@ QUIETEST = 0.04  # of the energy of the louder half, for the quieter one
 TILT = 0.35  # of a table on a grid, times what one half of the windows is louder than the other
 LOUDNESS = 1.3  # of a table, times what the rms gains as its windows differ in energy
 OVER_STARTS = 2.0  # of what the rms of a1 and a3 gains as |P|² differs between starts
-SHOWS = 0.02  # of an rms, from where on what is missing in it was seen
+SHOWS = 0.04  # of an rms, from where on what is missing in it was seen
 FARTHER = 1.25  # times what is missing in an rms, which is itself known to a quarter
+IN_GRID = 0.15  # of an rms: what the law of jittered tied starts has of x_0 on both sides
 FEW_WINDOWS = 2.0  # standard errors of what few windows leave of a1 and a3 where samples fold
 SLIGHT = 0.01  # of an rms: what is rough by less is within the band
 ONE_X0 = 0.64  # of the median where one sample alone makes it, times that share squared
@@ -56,7 +57,8 @@ def bands(s, coupling, laws, weight, batch, errors):
             if batch > 1 and MEASURED not in law.floor:
                 wider = wider + of_floor(left_out[group], law, weight, batch)
             if "w2" not in laws and (s.jitter or not coupling.on_grid):
-                wider = max(wider, of_both_sides(s, law, weight, batch))
+                counted = IN_GRID if coupling.on_grid else 0.0
+                wider = max(wider, of_both_sides(s, law, weight, batch) - counted)
             rms, median = max(rms, wider), max(median, wider)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2, coupling.alone(s))
         elif group in ("a2", "a4"):
