@@ -108,10 +108,12 @@ def whole(path, *, into_new_folder=True):
 
     The folder is made, or with `into_new_folder` False must be there. Whatever ends the block early
     leaves `path` as it was and no temporary file. Its name is one that no other thread, process or
-    host uses. A file that was there hands its permissions on. Raises OSError naming `path` where it
-    cannot be written, before the block where a folder has its name.
+    host uses. A file that was there hands its permissions on, and a link stays one: its target is
+    written. Raises OSError naming `path` where it cannot be written, before the block where a
+    folder, a pipe or a device has its name.
     """
     path = require_path("path", path)
+    path = path.resolve() if path.is_symlink() and path.is_file() else path
     writer = f"{socket.gethostname()}.{os.getpid()}-{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{writer}.part")
     try:
@@ -119,6 +121,8 @@ def whole(path, *, into_new_folder=True):
             path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file")
         yield part
         if path.is_file():
             part.chmod(stat.S_IMODE(path.stat().st_mode))

@@ -490,3 +490,15 @@ def test_a_group_of_foreign_parameters_is_refused():
     optimizer = training.SineNewton(models.LCT(8, 8))
     with pytest.raises(ValueError, match="param_group must be one of the model's parameters"):
         optimizer.add_param_group({"params": [torch.zeros(1, requires_grad=True)]})
+
+
+@pytest.mark.parametrize("other, words", [(dict(n=64), "samples"), (dict(n=32), "parameters")])
+def test_the_state_of_another_model_is_refused_and_nothing_moves(other, words):
+    models_ = [models.LCT(n, n, tied=True, seed=1) for n in (other["n"], 32)]
+    if other["n"] == 32:
+        models_[0].a1.requires_grad_(False)
+    theirs, own = map(training.SineNewton, models_)
+    before = own.state_dict()
+    with pytest.raises(ValueError, match=words):
+        own.load_state_dict(theirs.state_dict())
+    assert own.state_dict() == before

@@ -202,3 +202,12 @@ def test_a_disk_that_fills_during_a_run_is_named(tmp_path):
     assert result.returncode == 1 and "90-sizes.ipynb cannot be written: File" in result.stdout
     assert "Traceback" not in result.stdout and outputs(project) == made
     assert list(project.rglob("*.part")) == [] and not list((project / "build").glob("90-*"))
+
+
+def test_a_pipe_in_the_place_of_a_table_stays(tmp_path):
+    project = make_project(tmp_path)
+    (project / "data").mkdir(exist_ok=True)
+    os.mkfifo(project / "data" / "90-sizes.csv")
+    result = run(project)
+    assert result.returncode and "it is a pipe or a device" in result.stdout
+    assert (project / "data" / "90-sizes.csv").is_fifo()

@@ -393,3 +393,29 @@ def test_a_parameter_given_twice_is_refused():
 def test_a_parameter_may_have_an_equals_sign_in_its_comment(project):
     write(project, parameters="n: int = 3  # N = M\nfull: bool = (\n    False  # long = slow\n)")
     assert parameters(project / "notebooks" / "90-sizes.ipynb") == {"n": 3, "full": False}
+
+
+@pytest.mark.parametrize("given", ["[(1,)]", "[1e999]", "(1, 2)"])
+def test_a_value_that_a_run_would_get_as_another_is_refused(tmp_path, given):
+    project = make_project(tmp_path, TABLE)
+    write(project, TABLE, parameters="sizes: list = [1]")
+    result = run(project, NB="90", P=f"sizes={given}")
+    assert result.returncode and "sizes" in result.stdout + result.stderr
+    assert not (project / "build" / "runs").exists()
+
+
+def test_a_notebook_that_was_edited_while_it_waited_or_ran_is_not_up_to_date(tmp_path):
+    edits = """
+from pathlib import Path
+from lct_lab import tables
+path = Path("{place}")
+path.write_text(path.read_text().replace("'first'", "'second'"))
+tables.output("data", "90-sizes.csv").write_text('first')
+"""
+    project = make_project(tmp_path, TABLE)
+    write(project, edits.format(place=project / "notebooks" / "90-sizes.ipynb"))
+    result = run(project)
+    assert result.returncode == 0 and "edited while it ran" in result.stdout, result.stdout
+    assert "up to date" not in run(project).stdout
+    assert (project / "data" / "90-sizes.csv").read_text() == "second"
+    assert "up to date" in run(project).stdout

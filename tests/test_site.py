@@ -394,3 +394,23 @@ def test_a_full_disk_names_what_could_not_be_written(tmp_path, arguments, name):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
     assert re.match(rf"cannot write \S+/{name}: .*File too large", result.stderr), result.stderr
+
+
+def test_a_signal_between_the_two_renames_of_a_site_comes_after_both(tmp_path):
+    small_project(tmp_path, "01-a.ipynb", executed("# A"))
+    (tmp_path / "build" / "site").mkdir(parents=True)
+    (tmp_path / "build" / "site" / "index.html").write_text("the last one")
+    stops = """import os, signal, sys, build_site
+real = os.replace
+def replace(a, b):
+    real(a, b)
+    if str(b).endswith("/old"):
+        os.kill(os.getpid(), signal.SIGTERM)
+os.replace = replace
+"""
+    command = [sys.executable, "-c", stops + "sys.exit(build_site.main())"]
+    paths = {"PYTHONPATH": f"{tmp_path}/tools:{ROOT}"}
+    stopped = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
+    assert stopped.returncode == 143
+    assert "A" in (tmp_path / "build" / "site" / "01-a.html").read_text()
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["site"]

@@ -322,9 +322,15 @@ def test_a_folder_that_cannot_be_read_is_named(refused, tmp_path, monkeypatch):
 @pytest.mark.parametrize("log", (b"mine\n", b'{"time": "2020", "level": "info"}\n', b"\xff"))
 def test_a_log_of_something_else_stays_as_it_is(refused, tmp_path, log):
     (tmp_path / "log.jsonl").write_bytes(log)
+    (tmp_path / "plan-2024.json").write_text("{}")  # not the name of a sweep's
     wanted = "directory must hold a sweep, or no log.jsonl, to which a sweep adds its events; got "
     assert refused(*SWEEP, tmp_path) == f"{wanted}{tmp_path}, whose log.jsonl is not of a sweep"
-    assert (tmp_path / "log.jsonl").read_bytes() == log and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path / "log.jsonl").read_bytes() == log and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_million_workers_are_refused(refused, tmp_path):
+    said = refused(*SWEEP, tmp_path, "--workers", "1000000")
+    assert said.startswith("--workers must be at most ") and said.endswith("got 1000000")
 
 
 @pytest.mark.parametrize("planned", (True, False))

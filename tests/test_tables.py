@@ -1,5 +1,6 @@
 """Summaries against loops, intervals against scipy, and files whole or not at all."""
 
+import os
 import resource
 from contextlib import contextmanager
 from fractions import Fraction
@@ -543,3 +544,16 @@ def test_raw_rows_are_the_same_whatever_pandas_makes_of_text(tmp_path):
         with pytest.raises(TypeError, match="table must have columns of one type each"):
             mixed = pd.DataFrame({"group": ["a1", ("w1",)]})
             tables.write_raw(mixed, tmp_path / "mixed.parquet")
+
+
+def test_a_pipe_stays_a_pipe_and_a_link_a_link(tmp_path):
+    pipe, link, target = (tmp_path / name for name in ("pipe", "link", "target"))
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="cannot write .*pipe: .*no regular file"):
+        tables.write_raw(pd.DataFrame({"x": [1.0]}), pipe)
+    assert pipe.is_fifo()
+    target.write_bytes(b"before")
+    link.symlink_to(target)
+    tables.write_raw(pd.DataFrame({"x": [1.0]}), link)
+    assert link.is_symlink() and target.read_bytes() != b"before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]

@@ -169,9 +169,10 @@ def site():
                     put(new / source.name, source.read_bytes())
         put(new / "index.html", index(make, pages).encode())
         put(new / "mathjax.js", mathjax().encode())
-        if target.exists():
-            os.replace(target, staging / "old")
-        os.replace(new, target)
+        with processes.undisturbed():  # between them there is no site
+            if target.exists():
+                os.replace(target, staging / "old")
+            os.replace(new, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     print(f"{len(pages)} pages: open {target.relative_to(ROOT)}/index.html")

@@ -17,6 +17,7 @@ from lct_lab.checks import require_size
 LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
 # A negative number with a power of ten, or an infinite one.
 NEGATIVE = re.compile(r"-([0-9.]+e[-+]?[0-9]+|inf|infinity|nan)", re.IGNORECASE)
+MOST_WORKERS = 64  # processes of this machine, or four for each of its processors
 UNREAD = 141  # the status of a command that a closed pipe ends
 
 
@@ -152,6 +153,9 @@ def _executor(given):
     if given.workers is not None and require_size("--workers", given.workers) > 1:
         from loky import get_reusable_executor
 
+        most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
+        if given.workers > most:
+            raise ValueError(f"--workers must be at most {most} here, got {given.workers}")
         _start_tracker()
         return get_reusable_executor(given.workers, env={"OMP_NUM_THREADS": "1"})
     return None

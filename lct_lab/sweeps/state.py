@@ -42,7 +42,8 @@ def make_folder(directory):
 
 def require_own_log(directory):
     """Raise ValueError where a folder without a sweep has a log, to which a sweep would append."""
-    if not any(directory.glob(PLANS)) and log.is_others(directory):
+    own = any(re.fullmatch(MADE, path.name) for path in directory.glob(PLANS))
+    if not own and log.is_others(directory):
         wanted = "directory must hold a sweep, or no log.jsonl, to which a sweep adds its events"
         raise ValueError(f"{wanted}; got {directory}, whose log.jsonl is not of a sweep")
 

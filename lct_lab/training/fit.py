@@ -193,7 +193,7 @@ class Training:
             return str(stopped)
         if self.reached():
             return f"reached {settings.target} at step {self.history[-1]['step']}"
-        if self.best and self.stuck(step):
+        if self.best and step < settings.steps and self.stuck(step):
             return f"no lower loss in {settings.patience} steps, at step {step}"
         return "all steps done"
 

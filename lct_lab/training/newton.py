@@ -92,6 +92,21 @@ class SineNewton(torch.optim.Optimizer):
             )
         super().add_param_group(param_group)
 
+    def load_state_dict(self, state_dict):
+        """Take the state of a model with the same parameters trained, and samples that this has.
+
+        Raises ValueError, nothing taken, for another.
+        """
+        groups = state_dict["param_groups"]
+        found, own = ([group.get("name") for group in of] for of in (groups, self.param_groups))
+        if found != own:
+            raise ValueError(f"state_dict must be of the parameters {own}, got {found}")
+        counts = {require_size("samples", group["samples"]) for group in groups}
+        if len(counts) != 1 or max(counts) > self.model.n:
+            most = f"be one number, at most {self.model.n}, the model's"
+            raise ValueError(f"samples in state_dict must {most}, got {sorted(counts)}")
+        super().load_state_dict(state_dict)
+
     def __getstate__(self):
         """What copies and pickles hold: torch's own leaves out what it does not know."""
         return super().__getstate__() | {"model": self.model}

@@ -40,25 +40,33 @@ class Job:
     def __init__(self, notebook, values, full, committed):
         self.notebook, self.values, self.committed = notebook, values, committed
         self.prefix = "full-" if full else ""
-        number, _, rest = notebook.stem.partition("-")
-        self.name = f"{number}-{self.prefix}{rest}"
-        self.made = {
-            "parameters": {**parameters(notebook), **values},
-            "notebook": digest(notebook),
-            "package": package_hash(notebook),
-        }
-        self.made["seed"] = self.made["parameters"].get("seed")
-        hashed = json.dumps([self.made["notebook"], self.made["package"], sorted(values.items())])
-        self.hash = hashlib.sha256(hashed.encode()).hexdigest()[:16]
-        self.target = ROOT if committed else ROOT / "build" / "runs" / f"{number}-{self.hash[:8]}"
-        self.rendered = self.target / ("notebooks/rendered" if committed else "")
-        self.rendered /= f"{self.name}.ipynb"
-        self.kept = ROOT / "build" / "failed" / (self.name if committed else self.target.name)
-        self.failed = self.kept / f"{self.name}.failed.ipynb"
+        self.number, _, rest = notebook.stem.partition("-")
+        self.name = f"{self.number}-{self.prefix}{rest}"
         self.stamp = ROOT / "build" / "stamps" / f"{self.name}.txt"
+        self._read()
         self.staging = self.sockets = None  # its folders, while it runs
         self.place = None  # of what it made, once that is there
         self.note = None  # what is to be said of a run that succeeded
+
+    def _read(self):
+        """What the run is of, the notebook and the package as they are now, and its places."""
+        self.made = {
+            "parameters": {**parameters(self.notebook), **self.values},
+            "notebook": digest(self.notebook),
+            "package": package_hash(self.notebook),
+        }
+        self.made["seed"] = self.made["parameters"].get("seed")
+        self.hash = self._hash()
+        runs = ROOT / "build" / "runs"
+        self.target = ROOT if self.committed else runs / f"{self.number}-{self.hash[:8]}"
+        self.rendered = self.target / ("notebooks/rendered" if self.committed else "")
+        self.rendered /= f"{self.name}.ipynb"
+        self.kept = ROOT / "build" / "failed" / (self.name if self.committed else self.target.name)
+        self.failed = self.kept / f"{self.name}.failed.ipynb"
+
+    def _hash(self):
+        read = [digest(self.notebook), package_hash(self.notebook), sorted(self.values.items())]
+        return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]
 
     def is_done(self):
         """Whether the last good run was of this notebook and package, and all it made is there.
@@ -77,8 +85,10 @@ class Job:
     def start(self, timeout):
         """Start the run in a process of its own, which may take `timeout` seconds.
 
-        Raises OSError, nothing left behind. Let no signal disturb it.
+        It is of the notebook as it is by then, not when it began to wait. Raises OSError, nothing
+        left behind. Let no signal disturb it.
         """
+        self._read()
         self.began, self.timeout = time.time(), timeout
         try:
             self._make_folders()
@@ -122,6 +132,7 @@ class Job:
             "MATPLOTLIBRC": f"{self.sockets}/{PLAIN}",
             "JUPYTER_RUNTIME_DIR": self.sockets,
             "IPYTHONDIR": f"{self.sockets}/i",  # not the user's start-up files, nor their history
+            "TMPDIR": os.path.abspath(tempfile.gettempdir()),  # kernels run in another folder
             "PYTHONUTF8": "1",  # the encoding of files, whatever the user's locale
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}",
         }
@@ -199,7 +210,13 @@ class Job:
                 self.note = f"all is in place, but it will run again next time: {error}"
 
     def _stamp(self, made):
-        """Note what a good run was of, and where what it made is: see `is_done`."""
+        """Note what a good run was of, and where what it made is: see `is_done`.
+
+        Not of a notebook, or a package, that was edited meanwhile.
+        """
+        if self._hash() != self.hash:
+            self.note = "it was edited while it ran, and counts as not run"
+            return
         lines = [self.hash, *(str(path.relative_to(ROOT)) for path in made)]
         with tables.whole(self.stamp) as part:
             part.write_text("\n".join(lines), encoding="utf-8")

@@ -100,8 +100,10 @@ def _converted(value, key, default, name):
 
 
 def _require_json(value, what):
-    """End with a sentence unless JSON has the value, in which it goes to the run."""
+    """End with a sentence unless JSON, in which it goes to the run, has the value as it is."""
     try:
-        json.dumps(value)
+        back = json.loads(json.dumps(value, allow_nan=False))
+        if repr(back) != repr(value):
+            raise ValueError(f"a run would be given {back!r}")
     except (TypeError, ValueError, RecursionError) as error:
         sys.exit(f"{what} must be of values that JSON has; got {value!r}: {error}")

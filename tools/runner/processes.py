@@ -143,7 +143,7 @@ def sockets_folder():
 
 def _short_folder():
     """The folder for temporary files, or /tmp where its path is too long for one of a socket."""
-    folder = tempfile.gettempdir()
+    folder = os.path.abspath(tempfile.gettempdir())
     return folder if len(os.fsencode(folder)) <= SHORT else "/tmp"
 
 

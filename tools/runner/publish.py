@@ -51,6 +51,8 @@ def _prepare(move):
         move.target.parent.mkdir(parents=True, exist_ok=True)
         if move.target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if move.target.exists() and not move.target.is_file():
+            raise OSError(errno.EINVAL, "it is a pipe or a device")
         if not move.source.is_file():  # a pipe would be waited for
             raise OSError(errno.EINVAL, "what was made for it is no file")
         shutil.copyfile(move.source, move.new)
