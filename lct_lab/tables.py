@@ -110,7 +110,7 @@ def whole(path, *, into_new_folder=True):
     leaves `path` as it was and no temporary file. Its name is one that no other thread, process or
     host uses. A file that was there hands its permissions on, and a link stays one: its target is
     written. Raises OSError naming `path` where it cannot be written, before the block where a
-    folder, a pipe or a device has its name.
+    folder, a link to one, a pipe or a device has its name.
     """
     path = require_path("path", path)
     path = path.resolve() if path.is_symlink() and path.is_file() else path
@@ -119,7 +119,7 @@ def whole(path, *, into_new_folder=True):
     try:
         if into_new_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists() and not path.is_file():
             raise OSError(errno.EINVAL, "it is no regular file")

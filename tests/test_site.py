@@ -412,5 +412,26 @@ os.replace = replace
     paths = {"PYTHONPATH": f"{tmp_path}/tools:{ROOT}"}
     stopped = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
     assert stopped.returncode == 143
+    assert stopped.stderr == "stopped by SIGTERM: the pages are new\n"
     assert "A" in (tmp_path / "build" / "site" / "01-a.html").read_text()
     assert [path.name for path in (tmp_path / "build").iterdir()] == ["site"]
+
+
+def test_a_site_that_cannot_be_put_in_place_leaves_the_last_one(tmp_path):
+    small_project(tmp_path, "01-a.ipynb", executed("# A"))
+    (tmp_path / "build" / "site").mkdir(parents=True)
+    (tmp_path / "build" / "site" / "index.html").write_text("the last one")
+    fails = """import os, sys, build_site
+real = os.replace
+def replace(a, b):
+    if str(a).endswith("/new"):
+        raise OSError(5, "Input/output error", str(b))
+    real(a, b)
+os.replace = replace
+"""
+    command = [sys.executable, "-c", fails + "sys.exit(build_site.main())"]
+    paths = {"PYTHONPATH": f"{tmp_path}/tools:{ROOT}"}
+    failed = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
+    assert failed.returncode == 1 and failed.stderr.count("\n") == 1, failed.stderr
+    (left,) = (path for path in (tmp_path / "build").rglob("*") if path.is_file())
+    assert left.read_text() == "the last one"

@@ -548,6 +548,12 @@ def test_raw_rows_are_the_same_whatever_pandas_makes_of_text(tmp_path):
 
 def test_a_pipe_stays_a_pipe_and_a_link_a_link(tmp_path):
     pipe, link, target = (tmp_path / name for name in ("pipe", "link", "target"))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "to-folder").symlink_to(tmp_path / "folder")
+    for name in ("folder", "to-folder"):
+        with pytest.raises(OSError, match=f"cannot write .*{name}: .*Is a directory"):
+            tables.write_raw(pd.DataFrame({"x": [1.0]}), tmp_path / name)
+    assert (tmp_path / "to-folder").is_symlink()
     os.mkfifo(pipe)
     with pytest.raises(OSError, match="cannot write .*pipe: .*no regular file"):
         tables.write_raw(pd.DataFrame({"x": [1.0]}), pipe)
@@ -556,4 +562,5 @@ def test_a_pipe_stays_a_pipe_and_a_link_a_link(tmp_path):
     link.symlink_to(target)
     tables.write_raw(pd.DataFrame({"x": [1.0]}), link)
     assert link.is_symlink() and target.read_bytes() != b"before"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["folder", "link", "pipe", "target", "to-folder"]

@@ -169,13 +169,30 @@ def site():
                     put(new / source.name, source.read_bytes())
         put(new / "index.html", index(make, pages).encode())
         put(new / "mathjax.js", mathjax().encode())
-        with processes.undisturbed():  # between them there is no site
-            if target.exists():
-                os.replace(target, staging / "old")
-            os.replace(new, target)
+        put_in_place(new, target, staging / "old")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     print(f"{len(pages)} pages: open {target.relative_to(ROOT)}/index.html")
+
+
+def put_in_place(new, target, old):
+    """Move the folder `new` to `target`, and what is there to `old`; all or nothing.
+
+    A signal meanwhile comes after both, and says so.
+    """
+    try:
+        with processes.undisturbed():  # between the two there is no site
+            if target.exists():
+                os.replace(target, old)
+            try:
+                os.replace(new, target)
+            except OSError:
+                if old.exists():
+                    os.replace(old, target)
+                raise
+    except processes.Stopped as stopped:
+        (number,) = stopped.args
+        raise processes.Stopped(number, "the pages are new") from None
 
 
 def require_replaceable(target):
@@ -269,8 +286,9 @@ def main():
     except ValueError as error:  # of a notebook without a title
         sys.exit(str(error))
     except processes.Stopped as stopped:
-        (number,) = stopped.args
-        said = f"stopped by {signal.Signals(number).name}: the pages are as they were"
+        number, *new = stopped.args
+        pages = new[0] if new else "the pages are as they were"
+        said = f"stopped by {signal.Signals(number).name}: {pages}"
         print(said, file=sys.stderr)
         return 128 + number
 

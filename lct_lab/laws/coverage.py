@@ -56,6 +56,8 @@ def require_sizes(n, m, init, tied):
 def require_powers(x):
     """Raise ValueError where a signal is so large or small that a law could overflow or vanish."""
     largest = np.abs(x).max(initial=0.0)
+    if largest == 0:
+        raise ValueError(f"signal must be windows that are not all zero, got {len(x)} that are")
     if largest < 1 / POWERS or POWERS < largest < np.inf:
         expected = f"between {1 / POWERS:g} and {POWERS:g} at its largest"
         raise ValueError(f"signal must be {expected}, got {largest:.3g}")

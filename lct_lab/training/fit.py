@@ -99,9 +99,7 @@ def fit(
         paths=require_flag("paths", paths),
         progress=require_flag("progress", progress),
     )
-    _require_memory(model, settings)
-    with checkpoints.sole_use(settings.checkpoint):
-        return Training(model, settings).run()
+    return Training(model, settings).run()
 
 
 def _require_memory(model, settings):
@@ -135,6 +133,7 @@ class Training:
     """
 
     def __init__(self, model, settings):
+        _require_memory(model, settings)
         self.model, self.settings = model, settings
         self.parameters = dict(model.named_parameters())
         self.frequencies = [p for name, p in self.parameters.items() if name in FREQUENCIES]
@@ -152,23 +151,30 @@ class Training:
 
     def run(self):
         """Train, from the checkpoint where there is one, to the `Result`."""
-        import pandas as pd
+        with checkpoints.sole_use(self.settings.checkpoint):
+            return self._result(self._whole_loop())
 
-        settings, model = self.settings, self.model
-        start = checkpoints.load(settings.checkpoint, self) if settings.checkpoint else 0
+    def _whole_loop(self):
+        """The loop with frame-like amplitudes, which are stretched back however it ends."""
+        path = self.settings.checkpoint
+        start = checkpoints.load(path, self) if path else 0
         if start == 0:
             self._stretch(1 / self.stretch)
         try:
-            stopped = self.loop(start)
+            return self.loop(start)
         finally:  # also when it is interrupted
             self._stretch(self.stretch)
             self.restore(self.frozen)
             checkpoints.leave(self)
+
+    def _result(self, stopped):
+        import pandas as pd
+
         return Result(
-            model=model,
+            model=self.model,
             history=pd.DataFrame(self.history),
-            loss=_loss_in_double(model),
-            filled=filled_bins(model.w1.detach(), model.n),
+            loss=_loss_in_double(self.model),
+            filled=filled_bins(self.model.w1.detach(), self.model.n),
             stopped=stopped,
             paths=np.array(self.trace),
         )

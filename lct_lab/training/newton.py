@@ -101,7 +101,7 @@ class SineNewton(torch.optim.Optimizer):
         found, own = ([group.get("name") for group in of] for of in (groups, self.param_groups))
         if found != own:
             raise ValueError(f"state_dict must be of the parameters {own}, got {found}")
-        counts = {require_size("samples", group["samples"]) for group in groups}
+        counts = {require_size("samples", group.get("samples")) for group in groups}
         if len(counts) != 1 or max(counts) > self.model.n:
             most = f"be one number, at most {self.model.n}, the model's"
             raise ValueError(f"samples in state_dict must {most}, got {sorted(counts)}")

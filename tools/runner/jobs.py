@@ -56,17 +56,14 @@ class Job:
             "package": package_hash(self.notebook),
         }
         self.made["seed"] = self.made["parameters"].get("seed")
-        self.hash = self._hash()
+        of = [self.made["notebook"], self.made["package"], sorted(self.values.items())]
+        self.hash = hashlib.sha256(json.dumps(of).encode()).hexdigest()[:16]
         runs = ROOT / "build" / "runs"
         self.target = ROOT if self.committed else runs / f"{self.number}-{self.hash[:8]}"
         self.rendered = self.target / ("notebooks/rendered" if self.committed else "")
         self.rendered /= f"{self.name}.ipynb"
         self.kept = ROOT / "build" / "failed" / (self.name if self.committed else self.target.name)
         self.failed = self.kept / f"{self.name}.failed.ipynb"
-
-    def _hash(self):
-        read = [digest(self.notebook), package_hash(self.notebook), sorted(self.values.items())]
-        return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]
 
     def is_done(self):
         """Whether the last good run was of this notebook and package, and all it made is there.
@@ -214,7 +211,8 @@ class Job:
 
         Not of a notebook, or a package, that was edited meanwhile.
         """
-        if self._hash() != self.hash:
+        now = {"notebook": digest(self.notebook), "package": package_hash(self.notebook)}
+        if not now.items() <= self.made.items():
             self.note = "it was edited while it ran, and counts as not run"
             return
         lines = [self.hash, *(str(path.relative_to(ROOT)) for path in made)]
