@@ -57,6 +57,23 @@ def test_the_colour_of_one_window_is_right_on_average_and_that_of_its_spectrum_i
     assert np.mean(power**2) / np.mean(power) ** 2 > 1.4 * exact, "twice as large, of noise alone"
 
 
+def test_a_loud_first_sample_is_counted_apart_from_the_later_ones():
+    x = np.random.default_rng(0).standard_normal((400, 128))
+    x[:, 0] *= 3
+    moments = laws.describe(x)
+    assert moments.variance == pytest.approx(np.mean(x[:, 1:] ** 2))
+    assert moments.slope_share == pytest.approx(1, rel=0.01)
+    options = dict(init="shuffled", amplitudes=ONES, signal=x)
+    raw, law = probe(128, 128, inits=3000, **options), laws.predict(128, 128, **options)
+    loss = raw.groupby("init")["loss"].first()
+    error = loss.std() / len(loss) ** 0.5
+    assert loss.mean() == pytest.approx(law.attrs["loss"], abs=3 * error + 0.005 * loss.mean())
+    coupling, _ = laws.coupling_of("shuffled", False)
+    one_variance = moments._replace(variance=np.mean(x**2))
+    s = laws.Setting(128, 128, *map(float, ONES), signal=one_variance)
+    assert total(coupling.loss(s)) > 1.04 * loss.mean() + 3 * error, "one variance is rejected"
+
+
 def test_what_two_windows_share_of_a_product_is_the_mean_of_a_pair():
     x = autoregression(0.8, 7, 40)
     found = spectrum.colour_of(x).shared

@@ -56,8 +56,8 @@ def of_coloured():
         row = off.loc[start]
         parts = [["loss"], ["a2 / law", "a4 / law"], ["w1 / law", "w2 / law"]]
         parts += [["median w1 / law", "median w2 / law"]]
-        words = " | ".join(f"{row[names].max():.0%} off" for names in parts)
-        rows.append(f"| {start} | {words.replace('%', ' %')} |")
+        words = " | ".join(f"{np.ceil(100 * row[names].max()):.0f} % off" for names in parts)
+        rows.append(f"| {start} | {words} |")
     return rows
 
 

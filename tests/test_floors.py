@@ -102,6 +102,17 @@ def test_medians_of_large_batches_are_within_their_bands():
     assert values.median() > (1 + band) * derived + 3 * error
 
 
+@pytest.mark.parametrize("batch", (16, 40))
+def test_medians_in_batches_of_a_white_table_are_those_of_noise_by_name(batch):
+    """A mean of so few products with x_0 is not normal: taken as such, a1's is a tenth larger."""
+    x = np.random.default_rng(0).standard_normal((4000, 128))
+    options = dict(init="shuffled", amplitudes=ONES, batch=batch)
+    table, named = (
+        laws.predict(128, 128, signal=signal, **options)["median_abs"] for signal in (x, "normal")
+    )
+    assert (table / named - 1).abs().max() < 0.04
+
+
 @pytest.mark.parametrize("tied, batch", [(False, 33), (True, 33), (True, 32)])
 def test_exact_reconstruction_leaves_nothing_and_no_band_is_absurd(tied, batch):
     x = autoregression(0.5, 500, 64)

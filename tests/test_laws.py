@@ -466,7 +466,7 @@ def test_a_rules_formula_and_latex_say_what_it_computes(name):
         (dict(signal=np.ones((3, 99))), "windows of n"),
         (dict(signal=[1.0]), r"windows of n = 100 samples, got shape \(1, 1\)"),
         (dict(signal=np.ones((2, 3, 100))), "windows of n"),
-        (dict(signal=np.zeros((3, 100))), "at its largest, got 0"),
+        (dict(signal=np.zeros((3, 100))), "not all zero"),
     ],
 )
 def test_what_is_not_covered_raises_with_the_range_alone(change, word, recwarn):
@@ -666,6 +666,16 @@ def test_the_integral_of_a_cosine_and_two_slopes():
     s = np.sinc(x / np.pi)
     integral = np.trapezoid(s * np.gradient(s, x) ** 2, x)
     assert tied_law.TOGETHER == pytest.approx(3 / (2 * np.pi) * integral, rel=1e-4)
+
+
+def test_the_band_of_sorted_frequencies_covers_few_samples_in_batches():
+    """What one signal misses and what all signals share are apart: neither band alone is enough."""
+    options = dict(amplitudes=(1, 1, 1, 1), signal="normal", batch=8)
+    rms = probe(32, 256, inits=4000, **options).query("group == 'w2'")["rms"] ** 2
+    law = laws.predict(32, 256, **options).loc["w2"]
+    ratio, error = (rms.mean() ** 0.5 / law["rms"], rms.std() / 4000**0.5 / 2 / rms.mean())
+    assert 1 - law["band"] < ratio - 3 * error
+    assert ratio + 3 * error < 1 - 4 * sorted_law.FREQUENCY_BAND
 
 
 @pytest.mark.parametrize("n, m", [(32, 128), (64, 256)])

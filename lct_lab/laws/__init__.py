@@ -6,7 +6,8 @@ for orthogonal and jittered starts. A law is a sum of named terms (`scalars.Law`
 
 Notation, as in the notebooks: γ = N/M, σ² = E x², b = (a2 a4/2)², α = √(b/γ), U = (a2 a4 σ²)² N³/M.
 x_0 has amplitudes a1 and a3 of its own, and a variance of its own, σ_0² = E x_0², which is σ² of
-noise. What it meets are the mean cosines of a sample, P_n of w and P̃_n of w̃.
+noise; of a table σ² is that of the samples after it. What it meets are the mean cosines of a
+sample, P_n of w and P̃_n of w̃.
 """
 
 from lct_lab.laws import lattice

@@ -53,12 +53,11 @@ def bands(s, coupling, laws, weight, batch, errors):
     for group, law in laws.items():
         rms, median = least(s, coupling, group, batch)
         if group in FREQUENCIES:
-            wider = of_frequency(s, coupling, law, weight, batch)
+            wider = of_frequency(s, coupling, group, law, weight, batch)
             if batch > 1 and MEASURED not in law.floor:
                 wider = wider + of_floor(left_out[group], law, weight, batch)
-            if "w2" not in laws and (s.jitter or not coupling.on_grid):
-                counted = IN_GRID if coupling.on_grid else 0.0
-                wider = max(wider, of_both_sides(s, law, weight, batch) - counted)
+            if "w2" not in laws:
+                wider = max(wider, of_both_sides(s, coupling, law, weight, batch))
             rms, median = max(rms, wider), max(median, wider)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2, coupling.alone(s))
         elif group in ("a2", "a4"):
@@ -66,7 +65,7 @@ def bands(s, coupling, laws, weight, batch, errors):
             median = max(median, coupling.alone(s), (1 - 1 / batch) * rms)
         else:
             wider = over_starts(s, coupling.matrix(s), group, law, weight, batch)
-            wider = max(wider, coupling.on_grid * of_few_windows(s, batch))
+            wider = max(wider, of_few_windows(s, coupling, batch))
             rms, median = max(rms, wider), max(median, wider)
         difference = of_difference(s, law, weight, batch)
         median = max(median, difference / NORMAL_MEDIAN, ERRORS * errors[group])
@@ -118,20 +117,22 @@ def uneven(s):
     return UNEVEN * float(np.var(energy) / np.mean(energy) ** 2)
 
 
-def of_frequency(s, coupling, law, weight, batch):
+def of_frequency(s, coupling, group, law, weight, batch):
     """How far off a frequency's law is by x_0 and y_0, at small sizes, or of large batches.
 
     What a large batch leaves is rough by itself, by what of the spectrum is not resolved, and of a
-    table by how unlike its windows are; these are apart and add up.
+    table by how unlike its windows are; these are apart and add up. The rest of a batch is as rough
+    as one signal's.
     """
-    share = _of_frequencies(s)
-    corner = _average(CORNER * share + share**2, weight)
+    of_x0 = _of_frequencies(s)
+    corner = _average(CORNER * of_x0 + of_x0**2, weight)
     floor = coupling.module.floor_band(s) + unresolved(s)
     if s.signal.windows is not None:
         derived = 0.0 if MEASURED in law.floor else TABLE_SHARED
         floor = floor + derived + SPIKES_SHARED * max(s.signal.excess, 0.0)
-    shared = floor * floor_share(law, weight, batch)
-    return max(corner, shared)
+    share = floor_share(law, weight, batch)
+    own = coupling.module.small_sizes(s, group) if batch > 1 else 0.0
+    return max(corner, floor * share + own * (1 - share))
 
 
 def of_floor(left_out, law, weight, batch):
@@ -140,22 +141,27 @@ def of_floor(left_out, law, weight, batch):
     return _widening((1 - 1 / batch) * left_out, square, weight)
 
 
-def of_both_sides(s, law, weight, batch):
+def of_both_sides(s, coupling, law, weight, batch):
     """How much larger the rms of a tied frequency's gradient is by x_0, or ζ, on both sides.
 
-    That has the mean square E x_0⁴/σ_0⁴ times what it leaves over many signals.
+    That has the mean square E x_0⁴/σ_0⁴ times what it leaves over many signals. The law of jittered
+    starts has `IN_GRID` of it, and that of the exact grid all.
     """
+    if coupling.on_grid and s.jitter == 0:
+        return 0.0
+    in_law = IN_GRID if coupling.on_grid else 0.0
     kurtosis = s.signal.first_fourth / (s.signal.first_variance**2 or 1.0)
     square = _average(total(law.mean_square(batch)), weight)
-    return FARTHER * _widening(kurtosis * tied.corners_together(s) / batch, square, weight)
+    missing = kurtosis * tied.corners_together(s) / batch
+    return FARTHER * _widening(missing, square, weight) - in_law
 
 
-def of_few_windows(s, batch):
+def of_few_windows(s, coupling, batch):
     """How far off the mean of a1 or a3 is where x_0 meets folded samples in a few windows only.
 
     All starts of an exact grid are one: nothing but the windows averages over that product.
     """
-    if s.signal.windows is None or s.jitter or s.n <= s.m:
+    if s.signal.windows is None or not coupling.folds(s):
         return 0.0
     windows = len(s.signal.windows)
     return FEW_WINDOWS * (min(batch, windows) / windows) ** 0.5

@@ -27,7 +27,7 @@ from lct_lab.laws.twins.products import error_of_median
 from lct_lab.laws.twins.starts import Median
 
 MEASURED = "windows"  # the term of a floor that is
-NORMAL = 16  # windows whose mean is nearly normal, where it is not measured one by one
+NORMAL = 64  # windows whose mean of a product with x_0 is nearly normal, about the start's mean
 TINY = 1e-300  # so that nothing over nothing is nothing
 
 

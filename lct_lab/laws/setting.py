@@ -19,10 +19,10 @@ NOISES = {"uniform": (1 / 3, 1 / 5), "normal": (1.0, 3.0)}  # E x² and E x⁴
 class Moments(NamedTuple):
     """What the laws need to know of a signal.
 
-    variance      σ² = E x², over all samples
-    fourth        E x⁴, over all samples
+    variance      σ² = E x², over the samples after x_0
+    fourth        E x⁴, over these
     first_variance, first_fourth  σ_0² = E x_0² and E x_0⁴ of the first samples alone
-    energy_spread V = Var ‖x‖² / (n σ⁴), over windows: E x⁴/σ⁴ - 1 if white
+    energy_spread V = Var ‖x‖² / (n σ⁴), over windows without x_0: E x⁴/σ⁴ - 1 if white
 
     and of a table, whose colour `spectrum` describes; all 1 if white and normal
 
@@ -60,7 +60,7 @@ class Moments(NamedTuple):
 def describe(signal):
     """The `Moments` of "uniform" noise (σ² = 1/3), "normal", or a table (windows, n) of a signal.
 
-    Raises ValueError for another name, or a table that is not finite, or all zero.
+    Raises ValueError for another name, or a table that is not finite, or all zero but for x_0.
     """
     if isinstance(signal, str):
         if signal not in NOISES:
@@ -70,18 +70,18 @@ def describe(signal):
         variance, fourth = NOISES[signal]
         return Moments(variance, fourth, variance, fourth, fourth / variance**2 - 1)
     x = np.atleast_2d(np.asarray(signal, dtype=float))
-    if x.ndim != 2 or not np.isfinite(x).all() or not x.any():
+    if x.ndim != 2 or not np.isfinite(x).all() or not x[:, 1:].any():
         raise ValueError(
-            "signal must be a finite table of windows (windows, n), not all zero, "
+            "signal must be a finite table of windows (windows, n), not all zero after x_0, "
             f"got shape {x.shape}"
         )
-    square = x**2
+    first, later = x[:, 0], x[:, 1:]
     return Moments(
-        variance=np.mean(square),
-        fourth=np.mean(square**2),
-        first_variance=np.mean(square[:, 0]),
-        first_fourth=np.mean(square[:, 0] ** 2),
-        energy_spread=energy_spread_of(x),
+        variance=np.mean(later**2),
+        fourth=np.mean(later**4),
+        first_variance=np.mean(first**2),
+        first_fourth=np.mean(first**4),
+        energy_spread=energy_spread_of(later),
         slope_share=slope_share_of(x),
         spectrum=spectrum_of(x),
         windows=x,
@@ -117,7 +117,7 @@ class Setting:
 
     @property
     def variance(self):
-        """σ² = E x²."""
+        """σ² = E x² after x_0."""
         return self.signal.variance
 
     @property

@@ -92,8 +92,8 @@ def energy_spread_of(x):
 
 def slope_share_of(x):
     """ρ = Σ n² E x_n² / (σ² Σ n²): E T_k² over that of noise whose energy is spread evenly."""
-    square = np.arange(x.shape[1]) ** 2
-    return float(np.mean(x**2 @ square) / (np.mean(x**2) * square.sum()))
+    later, square = x[:, 1:], np.arange(1, x.shape[1]) ** 2
+    return float(np.mean(later**2 @ square) / (np.mean(later**2) * square.sum()))
 
 
 def _later(x):
