@@ -111,9 +111,9 @@ def predicted(n, m, *, init, tied, amplitudes, signal, batch, dtype=torch.float6
 def _loss(raw, law):
     losses = raw.groupby("init")["loss"].first()
     error = losses.std() / len(losses) ** 0.5
-    return pd.Series(
-        {"measured": losses.mean(), "error": error, "predicted": law.attrs["loss"]}, name="loss"
-    )
+    found = {"measured": losses.mean(), "error": error}
+    found |= {"predicted": law.attrs["loss"], "band": law.attrs["loss_band"]}
+    return pd.Series(found, name="loss")
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,7 +121,8 @@ class Comparison:
     """What `compare` found.
 
     table : indexed by (statistic, group), as `judged` makes it. loss : measured (mean over starts),
-    its standard error, and predicted. raw : the rows of `probe`. law : the table of `predict`.
+    its standard error, predicted, and band. raw : the rows of `probe`. law : the table of
+    `predict`.
     """
 
     table: pd.DataFrame

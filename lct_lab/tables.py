@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -470,8 +470,9 @@ def ratios(table, to="a2", column="median_abs"):
     (column,) = require_names("column", [column])
     require_table("table", table, ["init", "group"], [column], once=True)
     wide = table.pivot(index="init", columns="group", values=column)
-    if not isinstance(to, str) or to not in wide:
-        raise ValueError(f"to must be one of the groups {', '.join(wide)}, got {to!r}")
+    if not isinstance(to, Hashable) or to not in wide:
+        groups = ", ".join(map(str, wide))
+        raise ValueError(f"to must be one of the groups {groups}, got {short(to)}")
     if not (known := wide[to].abs() > 0).all():
         raise ValueError(
             f"to must be a group whose {column} is not zero, got {to} in init {known.idxmin()}"

@@ -403,6 +403,11 @@ def test_a_figure_that_cannot_be_saved_is_a_sentence(shown, tmp_path, monkeypatc
     assert "not saved: " in shown.line.value and "file" in shown.line.value
 
 
+def test_settings_that_differ_have_figures_of_different_names():
+    of = [Settings(amplitudes=text).slug() for text in ("1_1,1,1,1", "1,1_1,1,1", "1,1,1_1,1")]
+    assert len(set(of)) == 3 and Settings(amplitudes="1,1,1,1").slug().endswith("-1_1_1_1-200-0")
+
+
 def test_the_name_of_a_figure_is_of_bounded_length():
     first, second = (Settings(amplitudes=f"1,1,1,1.{0:0300}{last}").slug() for last in (1, 2))
     assert first != second and len(first) == len(second) == 120

@@ -283,7 +283,7 @@ def test_long_and_short_runs_leave_the_tables_of_each_other_alone(project):
     assert outputs(project) == {}
 
 
-@pytest.mark.parametrize("word", ("no", "False", "0"))
+@pytest.mark.parametrize("word", ("no", "False", "0", "off", " "))
 def test_no_is_no(project, word):
     result = run(project, FULL=word)
     assert result.returncode == 0 and "data/90-sizes.csv" in outputs(project), result.stderr
@@ -326,7 +326,9 @@ def test_full_runs_those_that_have_it_under_their_own_name(project):
         ({"NB": "77"}, "NB must be the number or name of a notebook, 90, 91; got '77'"),
         ({"NB": "90", "FULL": "1"}, "FULL runs the long version of a notebook, and 90-sizes has"),
         ({"NB": "90", "SCHEDULER": "tcp://x:1"}, "90-sizes has none; those that have: 91"),
+        ({"FULL": "maybe"}, "FULL must be 1, yes, true or on, or 0, no, false or off; got 'maybe'"),
         ({"JOBS": "two"}, "JOBS must be the number of notebooks that run at once"),
+        ({"JOBS": "9" * 5000}, "JOBS must be the number of notebooks that run at once"),
     ],
 )
 def test_bad_requests_are_one_sentence_and_write_nothing(project, monkeypatch, given, words):

@@ -306,6 +306,13 @@ def test_no_log_stops_status(tmp_path_factory, lines):
     assert sweeps.status(directory)["left"] == ["a.parquet"]
 
 
+def test_pipes_with_the_names_of_a_sweeps_files_are_not_waited_for(tmp_path):
+    (tmp_path / "plan-0.json").write_text('["a.parquet"]')
+    for name in ("plan-1.json", "log.jsonl"):
+        os.mkfifo(tmp_path / name)
+    assert sweeps.status(tmp_path)["left"] == ["a.parquet"]
+
+
 @pytest.mark.parametrize("garbled", [b"", b"[", b"3", b'{"a": 1}', b"[1]", b"\xff", b"[" * 10**5])
 def test_a_garbled_plan_is_named_and_the_next_call_repairs_it(tmp_path, garbled):
     for n in (40, 48):

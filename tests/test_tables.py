@@ -36,6 +36,10 @@ def test_summaries_and_ratios_against_loops():
         ValueError, match="to must be one of the groups a1, a2, a3, a4, w1, w2, got 'w3'"
     ):
         tables.ratios(measured, to="w3")
+    numbers = {group: number for number, group in enumerate(wide)}
+    numbered = measured.assign(group=measured["group"].map(numbers))
+    by_number = tables.ratios(numbered, to=numbers["a4"], column="rms")
+    assert (by_number.to_numpy() == wide.to_numpy()).all()
 
 
 def test_bootstrap_is_scipys():

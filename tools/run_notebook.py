@@ -8,6 +8,7 @@ reading. `make notebooks` hands over NB, P, FULL, SCHEDULER and JOBS in the envi
 
 import argparse
 import os
+import re
 import signal
 import sys
 
@@ -15,6 +16,7 @@ from runner import ROOT, processes, speech
 from runner.notebook import parameters, parse, require_text
 
 # What takes long to import is imported where signals are heeded already.
+YES, NO = {"1", "yes", "true", "on"}, {"", "0", "no", "false", "off"}
 HOURS, HALF_AN_HOUR = 6 * 3600, 1800  # time limits of long runs and of others
 
 
@@ -85,9 +87,17 @@ def workers_of(text):
     if not text:
         usable = getattr(os, "sched_getaffinity", None)
         return len(usable(0)) if usable else os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
+    if not re.fullmatch("0*[1-9][0-9]{0,8}", text):
         sys.exit(f"JOBS must be the number of notebooks that run at once, 1 or more; got {text!r}")
     return int(text)
+
+
+def flag_of(name, text):
+    """Whether a variable of make says yes; empty, it says no."""
+    word = text.strip().lower()
+    if word not in YES | NO:
+        sys.exit(f"{name} must be 1, yes, true or on, or 0, no, false or off; got {text!r}")
+    return word in YES
 
 
 def limit_of(given):
@@ -110,7 +120,7 @@ def arguments():
         default=from_make("P"),
         help="name=value pairs, separated by spaces, quoted as in a shell",
     )
-    full = from_make("FULL").lower() not in ("", "0", "no", "false")
+    full = flag_of("FULL", from_make("FULL"))
     parser.add_argument("--full", action="store_true", default=full, help="the long versions")
     parser.add_argument(
         "--scheduler", default=from_make("SCHEDULER"), help="address of a Dask scheduler"

@@ -42,7 +42,7 @@ class Settings(NamedTuple):
 
     def slug(self):
         """The settings as a piece of a file's name."""
-        slug = "-".join(self._given().values()).replace(",", "_")
+        slug = "-".join(self._given().values()).replace("_", "__").replace(",", "_")
         if len(slug) <= LONGEST:
             return slug
         # a name that a file cannot have is cut, and told from others by the hash of all of it

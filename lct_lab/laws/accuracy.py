@@ -15,6 +15,7 @@ from lct_lab.laws.scalars import edge, total
 from lct_lab.laws.twins import ONE_BY_ONE
 from lct_lab.laws.twins.starts import SHORTEST
 
+LOSS = 0.01  # of the loss of noise by name
 TABLE, TABLE_MEDIAN = 0.06, 0.08  # of a table of windows, whose moments are measured
 TABLE_ON_GRID = 0.2  # of frequencies that are the same at every start, or whose samples fold
 SPIKES, SPIKES_MEDIAN = 0.009, 0.02  # of a table, times its excess kurtosis: windows unlike others
@@ -86,6 +87,18 @@ def least(s, coupling, group, batch):
     few = excess / batch if batch > ONE_BY_ONE else 0.0  # to be normal, as a twin takes them
     of_windows = max(few, uneven(s), torn(s, batch))
     return of_rms, max(median, TABLE_MEDIAN, wider, SPIKES_MEDIAN * excess, of_windows)
+
+
+def of_loss(s, coupling):
+    """The band of the loss: exact sums of noise by name, and of a table what its colour leaves.
+
+    κ over the smaller of N and M where these do not resolve the spectrum, `TABLE_ON_GRID` where
+    samples fold, and half of what the gradients are off by where a half of the windows is louder.
+    """
+    if s.signal.windows is None:
+        return LOSS
+    on_grid = max(TABLE_ON_GRID * coupling.aligned(s), coupling.on_grid * tilt(s) / 2)
+    return max(TABLE, unresolved(s) / RESOLVED, on_grid)
 
 
 def torn(s, batch):
@@ -300,7 +313,11 @@ def _average(value, weight):
     return float(np.sum(weight * value))
 
 
-def warning(found):
-    """A sentence about the groups whose band is above a tenth, or ""."""
-    rough = [f"{group} ±{band:.0%}" for group, (band, _) in found.items() if band > ROUGH]
+def warning(found, of_loss):
+    """A sentence about the groups whose band is above a tenth, and the loss, or "".
+
+    found : as `bands` makes it. of_loss : the band of the loss.
+    """
+    of = {group: band for group, (band, _) in found.items()} | {"loss": of_loss}
+    rough = [f"{name} ±{band:.0%}" for name, band in of.items() if band > ROUGH]
     return f"the laws are rough at this setting: {', '.join(rough)}" if rough else ""

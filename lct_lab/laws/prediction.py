@@ -42,8 +42,8 @@ def predict(
     Returns a DataFrame by group: mean (signed), rms, median_abs (median over inits of the median
     over a group's entries), band (the relative accuracy promised of rms, and of mean in units of
     the rms), median_band (of median_abs), law (leading order, one line). attrs: loss, E ‖y - x‖²,
-    and warning, a sentence where a band is above a tenth, or "". What was asked before is
-    remembered.
+    its loss_band, and warning, a sentence where the band of a group or of the loss is above a
+    tenth, or "". What was asked before is remembered.
 
     Covered: n, m >= 32; sorted starts for 1/16 <= n/m <= 16; orthogonal and jittered n <= 8 m;
     signals that are stationary noise, white or coloured, as `coverage` looks for it.
@@ -107,7 +107,8 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
             rows[group] |= _columns("mean", means, weight) | _columns("square", squares, weight)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
     table.attrs["loss"] = float(np.sum(weight * total(coupling.loss(s))))
-    table.attrs["warning"] = accuracy.warning(bands)
+    table.attrs["loss_band"] = accuracy.of_loss(s, coupling)
+    table.attrs["warning"] = accuracy.warning(bands, table.attrs["loss_band"])
     return table
 
 

@@ -31,7 +31,7 @@ def _ends_a_line(file):
 def entries(directory):
     """Every event that can be read, from the first on; lines that are garbled are left out."""
     path = directory / "log.jsonl"
-    for line in path.read_bytes().splitlines() if path.exists() else ():
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):

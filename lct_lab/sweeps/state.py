@@ -153,7 +153,7 @@ def _planned(directory):
 
 
 def _plans(directory):
-    plans = sorted(directory.glob(PLANS))
+    plans = sorted(plan for plan in directory.glob(PLANS) if plan.is_file())
     if not plans:
         _require_readable(directory)
         raise ValueError(f"directory must hold a sweep, got {directory} without a plan")

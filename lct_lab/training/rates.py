@@ -37,7 +37,7 @@ def param_groups(model, rule, lr, *, optimizer="sgd", n=None, scales=None):
                Adam 1 | 1 | 1/N, the width of a basin in w
 
     An LCT inside a larger module gets these, and the parameters around it the factor 1. Measured
-    `scales` go before both; of a module without an LCT, "equal" and "curvature" need them:
+    `scales` go before both in two of the rules, which need them of a module without an LCT:
 
     equal      SGD 1/gradient;   Adam 1
     curvature  SGD 1/curvature;  Adam 1/√curvature
