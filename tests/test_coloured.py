@@ -148,6 +148,32 @@ def test_recordings_are_within_their_bands(name, init, tied):
     assert not (beyond["median"] > law["median_band"]).any(), beyond
 
 
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("n, m", [(90, 88), (300, 200)])
+def test_where_coloured_samples_fold_the_mean_is_exact_and_little_may_be_left(n, m, tied):
+    """Just above N = M at the DCT's amplitudes samples that meet nearly cancel."""
+    options = dict(init="orthogonal", tied=tied, signal=autoregression(-0.7, 200, n))
+    law = laws.predict(n, m, **options)
+    raw = probe(n, m, inits=200, **options)
+    for group in law.index[4:]:
+        rows = raw.query("group == @group")
+        assert rows["mean"].mean() == pytest.approx(law.loc[group, "mean"], rel=1e-6)
+        rms = np.mean(rows["rms"] ** 2) ** 0.5
+        assert rms == pytest.approx(law.loc[group, "rms"], rel=0.06)
+    amplitudes = np.array([[1], [2**0.5], [1], [2**0.5]])
+    s = laws.Setting(n, m, *amplitudes, signal=laws.describe(options["signal"]))
+    derived = laws.coupling_of("orthogonal", tied)[0].laws(s)["w1"]
+    off = float(np.sqrt(total(derived.square)[0])) / law.loc["w1", "rms"]
+    assert (n, tied) != (90, False) or off > 2, "samples taken as unrelated leave far too much"
+
+
+def test_what_is_enlarged_from_a_smaller_grid_that_folds_has_a_band_that_says_so():
+    options = dict(init="orthogonal", signal=autoregression(-0.7, 64, 2500))
+    law = laws.predict(2500, 2496, **options)
+    rms = np.mean(probe(2500, 2496, inits=64, **options).query("group == 'w1'")["rms"] ** 2) ** 0.5
+    assert 0.5 < abs(rms / law.loc["w1", "rms"] - 1) < law.loc["w1", "band"]
+
+
 def test_the_loss_on_a_grid_that_does_not_resolve_the_spectrum_is_in_a_band_of_its_own():
     amplitudes = (0.638, 1.388, 0.461, -1.443)
     x = autoregression(0.9, 1500, 37)

@@ -102,6 +102,26 @@ def test_medians_of_large_batches_are_within_their_bands():
     assert values.median() > (1 + band) * derived + 3 * error
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_medians_over_the_few_batches_of_a_table_are_of_these(seed):
+    """a1 and a3 hang on the x_0 of five batches; as if put together at random they are 1.2 off."""
+    x = np.random.default_rng(seed).standard_normal((40, 475))
+    x[:, 1:] += 0.9 * x[:, :-1]
+    options = dict(init="jittered", tied=True, amplitudes=(1.4, -0.8, 1.1, -1.5), signal=x, batch=8)
+    raw, law = probe(475, 1500, inits=100, **options), laws.predict(475, 1500, **options)
+    for group in ("a1", "a3"):
+        measured = raw.query("group == @group")["median_abs"].median()
+        assert measured == pytest.approx(law.loc[group, "median_abs"], rel=0.01)
+
+
+def test_a_median_between_the_values_of_two_batches_has_a_band_that_reaches_both():
+    values = np.repeat([1.0, 1.0, 2.0, 2.0], 100)
+    assert 3 * medians.torn(values) == pytest.approx(1.0)
+    assert medians.torn(np.zeros(9)) == 0.0
+    smooth = np.abs(np.random.default_rng(0).standard_normal(10**5))
+    assert 3 * medians.torn(smooth) < 0.08
+
+
 @pytest.mark.parametrize("batch", (16, 40))
 def test_medians_in_batches_of_a_white_table_are_those_of_noise_by_name(batch):
     """A mean of so few products with x_0 is not normal: taken as such, a1's is a tenth larger."""

@@ -42,10 +42,11 @@ ROUNDING = 1e-12  # of the parts of a mean: what is left of an rms where all of 
 ROUGH = 0.1  # from here on a prediction comes with a warning
 
 
-def bands(s, coupling, laws, weight, batch, errors):
+def bands(s, coupling, laws, weight, batch, errors, doubts):
     """{group: (band of rms and mean, band of the median)}: the widest of all that is rough.
 
-    weight : of the amplitudes. errors : {group: relative error of its median}.
+    weight : of the amplitudes. errors : {group: relative error of its median}. doubts : the same of
+    a mean square that was measured at another size.
     """
     found = {}
     left_out = (
@@ -59,7 +60,7 @@ def bands(s, coupling, laws, weight, batch, errors):
                 wider = wider + of_floor(left_out[group], law, weight, batch)
             if "w2" not in laws:
                 wider = max(wider, of_both_sides(s, coupling, law, weight, batch))
-            rms, median = max(rms, wider), max(median, wider)
+            rms, median = max(rms, wider, doubts.get(group, 0.0)), max(median, wider)
             median = max(median, ONE_X0 * x0_share(law, weight) ** 2, coupling.alone(s))
         elif group in ("a2", "a4"):
             rms = of_energy(s, coupling.matrix(s), group, law, weight, rms)

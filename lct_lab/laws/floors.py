@@ -7,6 +7,9 @@ resolves little. There the floors are measured, on drawn starts. With ḡ the me
 over all R windows, and g g' of two different ones,
 
     E ḡ² = E g²/R + (1 - 1/R) E g g'.
+
+Where the exact grid folds a table's samples, those that meet are related, and near α = 1 little is
+left of them but that. There the mean and the mean square of w and w̃ are measured in the same way.
 """
 
 from dataclasses import replace
@@ -20,7 +23,7 @@ from lct_lab.laws.medians import (
     sides,
     with_drawn_amplitudes,
 )
-from lct_lab.laws.scalars import total
+from lct_lab.laws.scalars import Law, total
 from lct_lab.laws.setting import describe
 from lct_lab.laws.twins import small
 from lct_lab.laws.twins.products import error_of_median
@@ -31,27 +34,75 @@ NORMAL = 64  # windows whose mean of a product with x_0 is nearly normal, about 
 TINY = 1e-300  # so that nothing over nothing is nothing
 
 
-def are_measured(s, init, batch):
-    """Whether `with_measured` has better floors than the laws of a setting."""
-    of_batches = s.signal.windows is not None and batch > 1
-    return of_batches and (INITS[init].jitter is not None or small(s.n, s.m))
+def are_measured(s, init, coupling, batch):
+    """Whether `with_measured` has better floors, or moments, than the laws of a setting."""
+    if s.signal.windows is None:
+        return False
+    if batch == 1:
+        return coupling.folds(s)
+    return INITS[init].jitter is not None or small(s.n, s.m)
 
 
 def with_measured(s, twin, tied, coupling, laws):
     """The laws of a `Setting` and a table, their floors measured on a twin `Batches`.
 
-    Where a smaller start had to do, those of a1 … a4 stay as derived, and those of w and w̃ are
-    enlarged as the derived ones are.
+    On a grid that folds samples the laws of w and w̃ are `of_second_moments`. Where a smaller start
+    had to do, those of a1 … a4 stay as derived, and those of w and w̃ are enlarged as the derived
+    ones are.
     """
     squares = mean_squares(s, twin, tied)
     if is_whole(twin, s):
-        return laws | {group: _with_floor(laws[group], squares[group], twin) for group in laws}
+        own = laws | (of_second_moments(s, twin, tied) if coupling.folds(s) else {})
+        return own | {group: _with_floor(own[group], squares[group], twin) for group in own}
     near = replace(s, n=twin.n, m=twin.m, signal=describe(twin.table))
     near_laws, found = coupling.laws(near), dict(laws)
+    own = near_laws | (of_second_moments(near, twin, tied) if coupling.folds(near) else {})
     for group in squares.keys() & FREQUENCIES:
-        small_floor = _with_floor(near_laws[group], squares[group], twin).floor[MEASURED]
-        larger = total(laws[group].floor) / (total(near_laws[group].floor) + TINY)
-        found[group] = replace(laws[group], floor={MEASURED: small_floor * larger})
+        measured = _with_floor(own[group], squares[group], twin)
+        found[group] = _enlarged(measured, near_laws[group], laws[group])
+    return found
+
+
+def of_second_moments(s, twin, tied):
+    """{group: `Law`} of w and w̃ at the size of a twin, if its windows are normal.
+
+    E g = -E Σ λ and E g² = E [(Σ λ)² + 2 Σ λ²] over entries, λ as for medians. The four amplitudes
+    are single numbers.
+    """
+    a = [float(np.squeeze(value)) for value in (s.a1, s.a2, s.a3, s.a4)]
+    found = {}
+    for group, vectors in sides(s, a, twin, tied).items():
+        values = twin.grams.eigenvalues(vectors)
+        mean, scatter = values.sum(axis=1), 2 * np.sum(values**2, axis=1)
+        own_mean, own_square = [np.array([np.mean(v)]) for v in (-mean, mean**2 + scatter)]
+        found[group] = Law(mean={MEASURED: own_mean}, square={MEASURED: own_square})
+    return found
+
+
+def _enlarged(measured, near, law):
+    """The law of a setting, with what was measured at a near one in place of its derived terms."""
+    larger = total(law.floor) / (total(near.floor) + TINY)
+    found = replace(law, floor={MEASURED: measured.floor[MEASURED] * larger})
+    if MEASURED not in measured.square:
+        return found
+    larger = total(law.square) / total(near.square)
+    return replace(
+        found,
+        mean={MEASURED: measured.mean[MEASURED] * np.sqrt(larger)},
+        square={MEASURED: measured.square[MEASURED] * larger},
+    )
+
+
+def doubts(s, twin, coupling, laws):
+    """{group: how far off moments may be that are enlarged from a smaller start}: all that was
+    measured there, since no two sizes fold the same samples."""
+    if not coupling.folds(s) or is_whole(twin, s):
+        return {}
+    derived, found = coupling.laws(s), {}
+    for group in laws.keys() & FREQUENCIES:
+        measured, law = (np.sum(total(of[group].square)) for of in (laws, derived))
+        ratio = np.sqrt(measured / law)
+        found[group] = max(ratio, 1 / ratio) - 1
     return found
 
 

@@ -13,6 +13,7 @@ that of a drawn start; but for the few samples n = 2Mq that a grid singles out (
 which are drawn one by one.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,7 @@ DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a2 an
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
 SAMPLES = 16 * DRAWS  # x_0 drawn for a1 and a3, one a signal: the median of one errs by ½ %
 TINY = 1e-300  # instead of a median of 0, which has no logarithm
+ABOUT_MEDIAN = (0.49, 0.51)
 UNKNOWN = 1000.0  # the error of a median where a twin says nothing about it
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
@@ -187,7 +189,7 @@ def _ratios(s, a, twin):
 def of_scalars(s, sums, coupling, batch, rng):
     """{group: `Median`} of a1 … a4, over `DRAWS` draws of what scatters, or more."""
     matrix, laws = coupling.matrix(s), coupling.laws(s)
-    sample = draw_samples(s, matrix, sums, min(batch, SIGNALS))
+    sample = draw_samples(s, matrix, sums, batch)
     drawn = {
         "a1": of_a1(s, matrix, laws["a1"], sample, batch),
         "a3": of_a3(s, matrix, laws["a3"], sample, batch),
@@ -195,8 +197,25 @@ def of_scalars(s, sums, coupling, batch, rng):
     found = sums.drawn(DRAWS, s.n, rng)
     for group, off in (("a2", off_a2(s, found)), ("a4", off_a4(s, found))):
         drawn[group] = total(laws[group].mean) + _shrunk(s, laws[group], batch) * s.variance * off
-    groups = ("a1", "a2", "a3", "a4")
-    return {group: Median(float(np.median(np.abs(drawn[group]))), 0.0) for group in groups}
+    of_a_table = s.signal.windows is not None
+    return {
+        group: Median(
+            float(np.median(np.abs(drawn[group]))),
+            torn(drawn[group]) if of_a_table and group in ("a1", "a3") else 0.0,
+        )
+        for group in ("a1", "a2", "a3", "a4")
+    }
+
+
+def torn(values):
+    """The error of a median of |values| that lies where few are, as between those of two batches.
+
+    A third of the ratio of the quantiles `ABOUT_MEDIAN`, less 1: a band is three errors wide.
+    """
+    low, high = np.quantile(np.abs(values), ABOUT_MEDIAN)
+    if low == high:
+        return 0.0
+    return float(min((high / low - 1) / 3, UNKNOWN)) if low else UNKNOWN
 
 
 def off_a4(s, sums):
@@ -260,13 +279,13 @@ class Samples:
     column: np.ndarray
 
 
-def draw_samples(s, matrix, sums, signals):
-    """The `Samples` of a batch: always the same draws."""
-    rng = np.random.default_rng(1)
+def draw_samples(s, matrix, sums, batch):
+    """The `Samples` of a batch, of `SIGNALS` at most: always the same draws."""
+    rng, signals = np.random.default_rng(1), min(batch, SIGNALS)
     size = (signals, SAMPLES // DRAWS // signals, DRAWS)
     normal = rng.standard_normal((2, *size))
     place = 2 * s.m * np.arange(len(matrix.comb) + 1)  # 0, and n = 2Mq
-    value, loudness = samples_at(place, s.signal, rng, size)
+    value, loudness = samples_at(place, s.signal, rng, size, batch)
     normal = normal * np.sqrt(loudness)
     comb = np.tensordot(matrix.comb, value[1:], 1)
     if len(matrix.comb):
@@ -298,17 +317,27 @@ def _some(value):
     return np.where(value > 0, value, 1.0)
 
 
-def samples_at(place, signal, rng, size):
-    """(places, *size) of x_n: of a table from one of its windows, else uniform or normal.
+def samples_at(place, signal, rng, size, batch):
+    """(places, *size) of x_n: of a table from its batches of windows, else uniform or normal.
 
     And the energy of that window over the mean, (*size); 1 of noise by name.
     """
     if signal.windows is not None:
-        row = rng.integers(len(signal.windows), size=size)
+        row = rows_of_batches(len(signal.windows), batch, rng, size)
         return np.stack([signal.windows[row, n] for n in place]), loudness_of(signal)[row]
     shape = (len(place), *size)
     unit = rng.uniform(-1, 1, shape) * 3**0.5 if signal.flat else rng.standard_normal(shape)
     return unit * np.sqrt(signal.variance), 1.0
+
+
+def rows_of_batches(count, batch, rng, size):
+    """(signals, …) rows of a table of `count`, evenly chosen from a batch: inits take them in turn.
+
+    A table has few batches: a median over these is not that of rows put together at random.
+    """
+    first = batch * rng.integers(count // math.gcd(count, batch), size=size[1:])
+    within = np.arange(size[0]) * batch // size[0]
+    return (first + within.reshape(-1, *[1] * (len(size) - 1))) % count
 
 
 def loudness_of(signal):

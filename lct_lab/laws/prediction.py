@@ -81,16 +81,17 @@ def _predicted(n, m, init, tied, amplitudes, moments, batch, terms):
         batch = min(batch, len(moments.windows))  # a table that is used up begins again
     coupling, jitter = coupling_of(init, tied)
     s = Setting(n, m, *nodes, signal=moments, jitter=jitter)
-    laws, lines = coupling.laws(s), coupling.lines(s)
+    laws, lines, doubts = coupling.laws(s), coupling.lines(s), {}
     twin = twins.twin_of(s, init, tied, batch)
     typical = medians(s, twin, init, tied, coupling, batch)
-    if floors.are_measured(s, init, batch):
+    if floors.are_measured(s, init, coupling, batch):
         if batch <= twins.ONE_BY_ONE:
             twin = twins.on_batches(n, m, init, tied, moments.windows)
         laws = floors.with_measured(s, twin, tied, coupling, laws)
+        doubts = floors.doubts(s, twin, coupling, laws)
         typical |= floors.medians_of(s, twin, coupling, batch)
     errors = {group: median.error for group, median in typical.items()}
-    bands = accuracy.bands(s, coupling, laws, weight, batch, errors)
+    bands = accuracy.bands(s, coupling, laws, weight, batch, errors, doubts)
     rows = {}
     for group, law in laws.items():
         means, squares = law.mean, law.mean_square(batch)
