@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from coloured import autoregression
+from scipy import signal
 
 from lct_lab import comparison, gradients, laws, probe, signals
 from lct_lab.init import draw
@@ -112,6 +113,31 @@ def test_medians_over_the_few_batches_of_a_table_are_of_these(seed):
     for group in ("a1", "a3"):
         measured = raw.query("group == @group")["median_abs"].median()
         assert measured == pytest.approx(law.loc[group, "median_abs"], rel=0.01)
+
+
+def test_medians_of_a1_and_a3_where_one_batch_is_the_whole_table_are_of_all_its_rows():
+    x = np.random.default_rng(0).standard_normal((40, 617))
+    amplitudes = (-0.9, -0.8, -1.4, -0.7)
+    options = dict(init="jittered", tied=True, amplitudes=amplitudes, signal=x, batch=200)
+    raw, law = probe(617, 1133, inits=40, **options), laws.predict(617, 1133, **options)
+    for group in ("a1", "a3"):
+        measured = raw.query("group == @group")["median_abs"].median()
+        assert measured == pytest.approx(law.loc[group, "median_abs"], rel=0.02)
+
+
+def test_windows_cut_short_leak_into_a_stop_band_and_the_band_of_a_median_says_so():
+    noise = np.random.default_rng(1).standard_normal((60, 1300))
+    low_high = signal.butter(3, [0.3, 0.4], "bandpass", output="sos")
+    x = signal.sosfilt(low_high, noise, axis=1)[:, 300:]
+    options = dict(init="shuffled", amplitudes=(1, 1, 1, 1))
+    law = laws.predict(1000, 1000, signal=x, **options)
+    raw = probe(1000, 1000, inits=60, signal=x, **options)
+    for group in ("w1", "w2"):
+        measured = raw.query("group == @group")["median_abs"].median()
+        off = abs(measured / law.loc[group, "median_abs"] - 1)
+        assert 0.3 < off < law.loc[group, "median_band"]
+    white = laws.predict(1000, 1000, signal=noise[:, 300:], **options)
+    assert (white["median_band"] < 0.12).all()
 
 
 def test_a_median_between_the_values_of_two_batches_has_a_band_that_reaches_both():

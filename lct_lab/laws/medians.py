@@ -27,9 +27,11 @@ from lct_lab.laws.twins.starts import Median
 
 DRAWS = 8192  # of what is drawn at random: amplitudes, and the signals of a2 and a4
 SIGNALS = 16  # drawn one by one of a batch; from there on its mean scatters as 1/√batch
+ROWS = 256  # of a table drawn one by one of a batch, which may be the whole of it
 SAMPLES = 16 * DRAWS  # x_0 drawn for a1 and a3, one a signal: the median of one errs by ½ %
 TINY = 1e-300  # instead of a median of 0, which has no logarithm
 ABOUT_MEDIAN = (0.49, 0.51)
+LEAKING = 64  # windows of a table whose power is looked at
 UNKNOWN = 1000.0  # the error of a median where a twin says nothing about it
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
@@ -63,6 +65,34 @@ def at_any_ratio(s, twin, coupling, tied, batch):
 
     Then it is of as many frequencies as the twin stands for, enlarged as the rms is.
     """
+    found = _at_any_ratio(s, twin, coupling, tied, batch)
+    cut = leakage(s, twin) / 3  # a band is three errors wide
+    return {group: Median(value, max(error, cut)) for group, (value, error) in found.items()}
+
+
+def leakage(s, twin):
+    """How much the typical power of a table's windows changes where a twin cuts them short.
+
+    What leaks into a stop band is the more, the shorter a window. The power is that of the two
+    factors of a gradient, √(|X|² |S|²), S of the samples times their number.
+    """
+    if s.signal.windows is None or twin.n >= s.n:
+        return 0.0
+    rows = starts.evenly(len(s.signal.windows), LEAKING)
+    whole, short = (_typical_power(s.signal.windows[rows, :n]) for n in (s.n, twin.n))
+    return float(min(max(whole / short, short / whole) - 1, UNKNOWN)) if whole * short else UNKNOWN
+
+
+def _typical_power(x):
+    """The median over frequencies of √(|X|² |S|²), means over windows."""
+    n = x.shape[1]
+    factors = (x, x * np.arange(n) / n)
+    powers = [np.mean(np.abs(np.fft.rfft(factor, 2 * n)) ** 2, axis=0) / n for factor in factors]
+    return np.median(np.sqrt(powers[0] * powers[1]))
+
+
+def _at_any_ratio(s, twin, coupling, tied, batch):
+    """`at_any_ratio`, without what a twin's windows leak."""
     if twins.keeps_ratio(s.n, s.m, twin):
         found = of_frequencies(s, twin, coupling, tied, batch)
         return _doubted(found, s, twin, coupling, batch) if coupling.folds(s) else found
@@ -280,9 +310,10 @@ class Samples:
 
 
 def draw_samples(s, matrix, sums, batch):
-    """The `Samples` of a batch, of `SIGNALS` at most: always the same draws."""
-    rng, signals = np.random.default_rng(1), min(batch, SIGNALS)
-    size = (signals, SAMPLES // DRAWS // signals, DRAWS)
+    """The `Samples` of a batch, `SIGNALS` or of a table `ROWS` at most: always the same draws."""
+    rng, of_a_table = np.random.default_rng(1), s.signal.windows is not None
+    signals = min(batch, ROWS if of_a_table else SIGNALS)
+    size = (signals, max(1, SAMPLES // DRAWS // signals), DRAWS)
     normal = rng.standard_normal((2, *size))
     place = 2 * s.m * np.arange(len(matrix.comb) + 1)  # 0, and n = 2Mq
     value, loudness = samples_at(place, s.signal, rng, size, batch)
