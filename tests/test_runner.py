@@ -289,6 +289,18 @@ def test_no_is_no(project, word):
     assert result.returncode == 0 and "data/90-sizes.csv" in outputs(project), result.stderr
 
 
+@pytest.mark.parametrize("name", ("90-\udcff.csv", "90-a\nb.csv"))
+def test_what_a_notebook_makes_may_have_any_name(project, name):
+    own = "import os, pathlib\nfolder = pathlib.Path(os.environ['LCT_LAB_OUT'], 'data')"
+    write(project, f"{own}\nfolder.mkdir(exist_ok=True)\n(folder / {name!r}).write_text('a')")
+    first = run(project)
+    assert first.returncode == 0, first.stderr
+    assert (project / "data" / name).read_text() == "a"
+    assert "up to date" in run(project).stdout
+    (project / "data" / name).unlink()
+    assert "1 of 1 notebooks" in run(project).stdout
+
+
 @pytest.mark.parametrize("limit", ("0", "-1", "nan"))
 def test_a_time_limit_is_a_time(project, limit):
     result = run(project, "--timeout", limit)

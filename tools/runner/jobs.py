@@ -73,10 +73,10 @@ class Job:
         if not (self.committed and self.rendered.exists()):
             return False
         try:
-            stamp = self.stamp.read_text(encoding="utf-8", errors="replace")
+            stamp = os.fsdecode(self.stamp.read_bytes())
         except OSError:  # as of a first run
             return False
-        stamped, *made = stamp.split("\n")
+        stamped, *made = stamp.split("\0")
         return stamped == self.hash and all((ROOT / name).exists() for name in made)
 
     def start(self, timeout):
@@ -217,7 +217,7 @@ class Job:
             return
         lines = [self.hash, *(str(path.relative_to(ROOT)) for path in made)]
         with tables.whole(self.stamp) as part:
-            part.write_text("\n".join(lines), encoding="utf-8")
+            part.write_bytes(os.fsencode("\0".join(lines)))  # whatever the files are called
 
     def _keep(self):
         """Keep what a failed run made, and its notebook up to there, apart from good results."""
