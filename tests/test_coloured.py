@@ -172,6 +172,8 @@ def test_what_is_enlarged_from_a_smaller_grid_that_folds_has_a_band_that_says_so
     law = laws.predict(2500, 2496, **options)
     rms = np.mean(probe(2500, 2496, inits=64, **options).query("group == 'w1'")["rms"] ** 2) ** 0.5
     assert 0.5 < abs(rms / law.loc["w1", "rms"] - 1) < law.loc["w1", "band"]
+    options["signal"] = autoregression(-0.7, 64, 2600)  # the smaller grid has as many samples as M
+    assert laws.predict(2600, 2599, **options).loc["w1", "band"] > 100
 
 
 def test_the_loss_on_a_grid_that_does_not_resolve_the_spectrum_is_in_a_band_of_its_own():

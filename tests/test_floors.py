@@ -103,26 +103,18 @@ def test_medians_of_large_batches_are_within_their_bands():
     assert values.median() > (1 + band) * derived + 3 * error
 
 
+@pytest.mark.parametrize("batch, inits", ((8, 100), (200, 40)))
 @pytest.mark.parametrize("seed", range(3))
-def test_medians_over_the_few_batches_of_a_table_are_of_these(seed):
-    """a1 and a3 hang on the x_0 of five batches; as if put together at random they are 1.2 off."""
+def test_medians_over_the_few_batches_of_a_table_are_of_these(seed, batch, inits):
+    """a1 and a3 hang on the x_0 of five batches, or one: of rows at random they are 1.2 off."""
     x = np.random.default_rng(seed).standard_normal((40, 475))
     x[:, 1:] += 0.9 * x[:, :-1]
-    options = dict(init="jittered", tied=True, amplitudes=(1.4, -0.8, 1.1, -1.5), signal=x, batch=8)
-    raw, law = probe(475, 1500, inits=100, **options), laws.predict(475, 1500, **options)
+    options = dict(init="jittered", tied=True, amplitudes=(1.4, -0.8, 1.1, -1.5), signal=x)
+    raw = probe(475, 1500, inits=inits, batch=batch, **options)
+    law = laws.predict(475, 1500, batch=batch, **options)
     for group in ("a1", "a3"):
         measured = raw.query("group == @group")["median_abs"].median()
         assert measured == pytest.approx(law.loc[group, "median_abs"], rel=0.01)
-
-
-def test_medians_of_a1_and_a3_where_one_batch_is_the_whole_table_are_of_all_its_rows():
-    x = np.random.default_rng(0).standard_normal((40, 617))
-    amplitudes = (-0.9, -0.8, -1.4, -0.7)
-    options = dict(init="jittered", tied=True, amplitudes=amplitudes, signal=x, batch=200)
-    raw, law = probe(617, 1133, inits=40, **options), laws.predict(617, 1133, **options)
-    for group in ("a1", "a3"):
-        measured = raw.query("group == @group")["median_abs"].median()
-        assert measured == pytest.approx(law.loc[group, "median_abs"], rel=0.02)
 
 
 def test_windows_cut_short_leak_into_a_stop_band_and_the_band_of_a_median_says_so():
@@ -138,6 +130,12 @@ def test_windows_cut_short_leak_into_a_stop_band_and_the_band_of_a_median_says_s
         assert 0.3 < off < law.loc[group, "median_band"]
     white = laws.predict(1000, 1000, signal=noise[:, 300:], **options)
     assert (white["median_band"] < 0.12).all()
+
+
+def test_two_sizes_are_apart_by_their_ratio():
+    assert medians.apart(2.0, 3.0) == medians.apart(3.0, 2.0) == 0.5 and medians.apart(0, 0) == 0
+    for one, other in ((1, 0), (0, 1), (np.nan, 1), (1e9, 1)):
+        assert medians.apart(one, other) == medians.UNKNOWN
 
 
 def test_a_median_between_the_values_of_two_batches_has_a_band_that_reaches_both():

@@ -19,6 +19,8 @@ import numpy as np
 from lct_lab.init import FREQUENCIES, INITS
 from lct_lab.laws.medians import (
     DRAWS,
+    UNKNOWN,
+    apart,
     of_all_windows,
     sides,
     with_drawn_amplitudes,
@@ -94,16 +96,21 @@ def _enlarged(measured, near, law):
 
 
 def doubts(s, twin, coupling, laws):
-    """{group: how far off moments may be that are enlarged from a smaller start}: all that was
-    measured there, since no two sizes fold the same samples."""
+    """{group: how far off moments may be that are enlarged from a smaller start}.
+
+    All that was measured there, since no two sizes fold the same samples; and anything where the
+    smaller one folds none.
+    """
     if not coupling.folds(s) or is_whole(twin, s):
         return {}
-    derived, found = coupling.laws(s), {}
-    for group in laws.keys() & FREQUENCIES:
-        measured, law = (np.sum(total(of[group].square)) for of in (laws, derived))
-        ratio = np.sqrt(measured / law)
-        found[group] = max(ratio, 1 / ratio) - 1
-    return found
+    groups, derived = laws.keys() & FREQUENCIES, coupling.laws(s)
+    if not coupling.folds(replace(s, n=twin.n, m=twin.m)):
+        return dict.fromkeys(groups, UNKNOWN)
+    sizes = {
+        group: [np.sqrt(total(of[group].square)).item() for of in (laws, derived)]
+        for group in groups
+    }
+    return {group: apart(*pair) for group, pair in sizes.items()}
 
 
 def is_whole(twin, s):

@@ -31,7 +31,7 @@ ROWS = 256  # of a table drawn one by one of a batch, which may be the whole of 
 SAMPLES = 16 * DRAWS  # x_0 drawn for a1 and a3, one a signal: the median of one errs by ½ %
 TINY = 1e-300  # instead of a median of 0, which has no logarithm
 ABOUT_MEDIAN = (0.49, 0.51)
-LEAKING = 64  # windows of a table whose power is looked at
+LEAKING, LONGEST = 64, 2**22  # windows of a table, and samples, whose power is looked at
 UNKNOWN = 1000.0  # the error of a median where a twin says nothing about it
 NODES = 7  # values of a2 a4 between which a median is interpolated
 
@@ -78,9 +78,16 @@ def leakage(s, twin):
     """
     if s.signal.windows is None or twin.n >= s.n:
         return 0.0
-    rows = starts.evenly(len(s.signal.windows), LEAKING)
-    whole, short = (_typical_power(s.signal.windows[rows, :n]) for n in (s.n, twin.n))
-    return float(min(max(whole / short, short / whole) - 1, UNKNOWN)) if whole * short else UNKNOWN
+    rows = starts.evenly(len(s.signal.windows), min(LEAKING, max(1, LONGEST // s.n)))
+    return apart(*(_typical_power(s.signal.windows[rows, :n]) for n in (s.n, twin.n)))
+
+
+def apart(one, other):
+    """How many times the larger of two sizes is the smaller, less 1; `UNKNOWN` at most."""
+    if one == other:
+        return 0.0
+    ratio = one / other if other else 0.0
+    return float(min(max(ratio, 1 / ratio) - 1, UNKNOWN)) if 0 < ratio < np.inf else UNKNOWN
 
 
 def _typical_power(x):
@@ -111,9 +118,8 @@ def _doubted(found, s, twin, coupling, batch):
     larger = np.sqrt((s.n / twin.n) ** 3 * twin.m / s.m)
     doubted = {}
     for group, (value, error) in found.items():
-        ratio = _median_ratio(laws[group], near[group], batch) / larger
-        off = max(ratio, 1 / ratio) - 1 if 0 < ratio < np.inf else UNKNOWN
-        doubted[group] = Median(value, max(error, min(off, UNKNOWN)))
+        off = apart(_median_ratio(laws[group], near[group], batch), larger)
+        doubted[group] = Median(value, max(error, off))
     return doubted
 
 
